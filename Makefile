@@ -1,0 +1,67 @@
+# The commands of this project. Each works from a fresh clone with nothing but Python 3.11 or newer:
+# it makes a virtual environment in .venv and installs there what it needs, again only after
+# setup.cfg or pyproject.toml has changed. Options for a script or for pytest go into ARGS:
+#
+#     make demo ARGS="--data mnist --depth 30"
+#     make test ARGS="tests/nn -x"
+#     make test PYTHON=python3.13
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint bench parity coverage clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
+	@echo "make test       the tests"
+	@echo "make lint       ruff and mypy"
+	@echo "make parity     the tests against PyTorch (installs it: a large download)"
+	@echo "make coverage   the tests, with the share of lines and branches that they reach"
+	@echo "make bench      the time of a training step beside PyTorch's (installs it)"
+	@echo "make clean      remove .venv, caches and build products; out/ stays"
+
+demo: $(VENV)/.installed-examples
+	$(BIN)/python examples/vanishing_gradient.py $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+parity: $(VENV)/.installed-dev $(VENV)/.installed-parity
+	$(BIN)/python -m pytest -m parity $(ARGS)
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+bench: $(VENV)/.installed-examples $(VENV)/.installed-parity
+	$(BIN)/python examples/benchmark_cpu.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov docs/_build
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp per extra. A stamp, not the folder, says that the environment is there: where the venv
+# module is incomplete, a failed attempt leaves half a folder behind.
+$(VENV)/.installed-%: $(VENV)/.created setup.cfg pyproject.toml
+	@echo "Installing minigrad[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no '$(PYTHON)' here. Name a Python 3.11 or newer: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "minigrad needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	       "Name a newer one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
