@@ -1,0 +1,182 @@
+"""Arrays: which library an array belongs to, which device it lives on, and how it gets there.
+
+This is the only file that knows NumPy and CuPy are two libraries. Everything above asks
+``array_module(x)`` for the module that made ``x`` and calls the same functions on either.
+
+CuPy is imported when a device is asked for, never by ``import minigrad``: importing it costs a
+tenth of a second, and merely looking for a GPU starts a driver that forked processes cannot use.
+"""
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any
+"""A ``numpy.ndarray`` or a ``cupy.ndarray``: the rules in ``ops/`` are written for both."""
+
+
+class Device(str):
+    """Where an array lives: ``"cpu"``, ``"cuda:0"``, ``"cuda:1"``, ... (``"cuda"`` is the first).
+
+    A string that has been checked, so it compares with and prints like what the user wrote.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> "Device":
+        kind, _, index = str(name).partition(":")
+        if kind == "cpu" and not index:
+            return super().__new__(cls, "cpu")
+        if kind == "cuda" and (index.isdecimal() or name == "cuda"):
+            return super().__new__(cls, f"cuda:{int(index or 0)}")
+        raise ValueError(f"device: got {name!r}, expected 'cpu', 'cuda' or 'cuda:<number>'")
+
+    @property
+    def type(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int | None:
+        """The number of the GPU; ``None`` on the CPU."""
+        return int(self.partition(":")[2]) if self.type == "cuda" else None
+
+    def __repr__(self) -> str:
+        return f"device({str(self)!r})"
+
+
+CPU = Device("cpu")
+
+
+# ---------------------------------------------------------------------------------- libraries
+
+
+def array_module(array: Array) -> Any:
+    """``numpy`` or ``cupy``, whichever made ``array``. (Where CuPy was never imported, no CuPy
+    array can exist, so this costs a dictionary look-up.)"""
+    cupy = sys.modules.get("cupy")
+    return cupy if cupy is not None and isinstance(array, cupy.ndarray) else np
+
+
+def is_array(value: object) -> bool:
+    """Whether ``value`` is an array of one of the two libraries."""
+    return isinstance(value, np.ndarray) or array_module(value) is not np
+
+
+def import_cupy() -> ModuleType:
+    """CuPy, or a RuntimeError that says why there is none and what to do."""
+    working, reason = cuda_status()
+    if not working:
+        raise RuntimeError(f"device 'cuda' is not available: {reason}. Use device='cpu'.")
+    return sys.modules["cupy"]
+
+
+_cuda_status: tuple[bool, str] | None = None
+
+
+def cuda_status() -> tuple[bool, str]:
+    """Whether CUDA can be used, and the reason. Never raises; the answer is found once.
+
+    Importing CuPy proves nothing (it succeeds without a GPU, a driver or a compiler), so the last
+    step runs a real kernel on two numbers.
+    """
+    global _cuda_status
+    if os.environ.get("MINIGRAD_NO_CUDA", "0") not in ("", "0"):
+        return False, "switched off by the environment variable MINIGRAD_NO_CUDA"
+    if _cuda_status is None:
+        _cuda_status = _probe_cuda()
+    return _cuda_status
+
+
+def _probe_cuda() -> tuple[bool, str]:
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            return False, f"CuPy is installed but cannot be imported ({error})"
+        return False, "CuPy is not installed (pip install 'minigrad[cuda13]' or 'minigrad[cuda12]')"
+    except Exception as error:  # whatever a broken installation raises is the reason
+        return False, f"CuPy is installed but cannot be imported ({error!r})"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # no driver, or one that is too old
+        return False, f"there is no usable CUDA driver ({error})"
+    if count == 0:
+        return False, "there is a CUDA driver but no CUDA device"
+    try:
+        answer = float(cupy.asarray([1.0, 2.0]).sum())
+    except Exception as error:  # no run-time compiler, an unsupported card, ...
+        return False, f"a test kernel failed on the GPU ({error})"
+    if answer != 3.0:
+        return False, f"a test kernel computed 1 + 2 = {answer} on the GPU"
+    return True, f"{count} CUDA device{'s' if count > 1 else ''}, CuPy {cupy.__version__}"
+
+
+# ------------------------------------------------------------------------------------ devices
+
+_default_device: Device | None = None
+
+
+def default_device() -> Device:
+    """Where new tensors are made: what ``set_default_device`` said, else the environment variable
+    ``MINIGRAD_DEVICE``, else the CPU."""
+    return _default_device or Device(os.environ.get("MINIGRAD_DEVICE", "cpu"))
+
+
+def set_default_device(device: str | None) -> None:
+    """Make new tensors on ``device`` from now on; ``None`` returns to the environment's choice."""
+    global _default_device
+    wanted = None if device is None else Device(device)
+    if wanted is not None and wanted.type == "cuda":
+        import_cupy()
+    _default_device = wanted
+
+
+def device_of(array: Array) -> Device:
+    """The device that holds ``array``."""
+    return CPU if isinstance(array, np.ndarray) else Device(f"cuda:{array.device.id}")
+
+
+def to_device(array: Array, device: Device) -> Array:
+    """``array`` on ``device``: itself if it is there already, else a copy."""
+    if device_of(array) == device:
+        return array
+    if device.type == "cpu":
+        return array_module(array).asnumpy(array)
+    cupy: Any = import_cupy()
+    with cupy.cuda.Device(device.index):
+        return cupy.asarray(array)
+
+
+# ------------------------------------------------------------------------------------- memory
+
+
+def owner(array: Array) -> Array:
+    """The array whose memory ``array`` shows: itself, or what it is a view of."""
+    kind = type(array)
+    while type(array.base) is kind:
+        array = array.base
+    return array
+
+
+# ------------------------------------------------------------------------------------- random
+
+_generator = np.random.default_rng()
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Start the generator behind ``randn``, initialisation, dropout and shuffling at ``seed``.
+
+    There is one generator, on the host, so a run on the GPU starts from the CPU run's numbers.
+    """
+    global _generator
+    _generator = np.random.default_rng(seed)
+    return _generator
+
+
+def default_generator() -> np.random.Generator:
+    """The generator that ``manual_seed`` starts."""
+    return _generator

@@ -1,0 +1,145 @@
+"""New tensors: of zeros, of ones, of a range of numbers, of random numbers.
+
+Random numbers are drawn on the host from one generator (``manual_seed``) and then moved, so the
+same seed gives the same numbers on every device.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .backend import array_module, default_device, default_generator, to_device
+from .backend import Device as _Device
+from .methods import as_shape
+from .tensor import Tensor, as_dtype
+
+
+def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
+    """A Tensor around a fresh host array, in ``dtype`` and on ``device``."""
+    if dtype is not None:
+        array = array.astype(as_dtype(dtype), copy=False)
+    target = default_device() if device is None else _Device(device)
+    return Tensor._wrap(to_device(array, target)).requires_grad_(requires_grad)
+
+
+def zeros(
+    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    return _placed(np.zeros(as_shape(shape), as_dtype(dtype)), None, device, requires_grad)
+
+
+def ones(
+    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``."""
+    return _placed(np.ones(as_shape(shape), as_dtype(dtype)), None, device, requires_grad)
+
+
+def full(
+    shape: Any,
+    fill_value: float,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of ``shape`` with ``fill_value`` everywhere (Python floats give float32)."""
+    kind = np.float32 if dtype is None and isinstance(fill_value, float) else dtype
+    return _placed(np.full(shape, fill_value, kind), None, device, requires_grad)
+
+
+def zeros_like(tensor: Tensor, dtype: Any = None) -> Tensor:
+    """Zeros in the shape and type of ``tensor``, on its device."""
+    return Tensor._wrap(array_module(tensor._data).zeros_like(tensor._data, dtype=dtype))
+
+
+def ones_like(tensor: Tensor, dtype: Any = None) -> Tensor:
+    """Ones in the shape and type of ``tensor``, on its device."""
+    return Tensor._wrap(array_module(tensor._data).ones_like(tensor._data, dtype=dtype))
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from ``start`` (default 0) up to but without ``end``, ``step`` apart: int64 if
+    all three are integers, else float32."""
+    start, end = (0, start) if end is None else (start, end)
+    array = np.arange(start, end, step)
+    if dtype is None and array.dtype.kind == "f":
+        dtype = np.float32
+    return _placed(array, dtype, device, requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    dtype: Any = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
+    return _placed(np.linspace(start, end, steps), dtype, device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    dtype: Any = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The identity: an (n, m) matrix with ones on its diagonal (m = n by default)."""
+    return _placed(np.eye(n, m), dtype, device, requires_grad)
+
+
+def randn(
+    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Independent samples of the normal distribution with mean 0 and standard deviation 1."""
+    sample = default_generator().standard_normal(as_shape(shape))
+    return _placed(np.asarray(sample), dtype, device, requires_grad)
+
+
+def rand(
+    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Independent samples of the uniform distribution on [0, 1)."""
+    sample = np.asarray(default_generator().random(as_shape(shape)))
+    if dtype is not None and np.dtype(dtype) != np.float64:
+        # Rounding to fewer digits can give 1.0, which is not in [0, 1).
+        sample = np.minimum(sample, np.nextafter(as_dtype(dtype).type(1), as_dtype(dtype).type(0)))
+    return _placed(sample, dtype, device, requires_grad)
+
+
+def randint(
+    low: int, high: int | None = None, size: Any = (), dtype: Any = np.int64,
+    device: str | None = None,
+) -> Tensor:
+    """Independent integers from [low, high), all equally likely; ``randint(high, size=...)``
+    starts at 0."""
+    low, high = (0, low) if high is None else (low, high)
+    sample = default_generator().integers(low, high, size)
+    return _placed(np.asarray(sample), dtype, device, False)
+
+
+def randperm(n: int, device: str | None = None) -> Tensor:
+    """The integers 0 to n - 1 in random order."""
+    return _placed(default_generator().permutation(n), np.int64, device, False)
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A Tensor that shares its memory with ``array``.
+
+    Raises:
+        TypeError: not a NumPy array, or of a type a Tensor does not hold.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: got a {type(array).__name__}, expected a numpy.ndarray")
+    as_dtype(array.dtype)
+    return Tensor._wrap(array)

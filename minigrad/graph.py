@@ -1,0 +1,62 @@
+"""The backward walk: visit every node once, after all of its users, and add up what arrives.
+
+This file is the whole of reverse-mode differentiation that is about graphs rather than about
+mathematics. It knows nothing of arrays, tensors or operations. A *node* is any object with
+
+* ``order``: a number larger than that of every node it was made from, and
+* ``parents``: the nodes it was made from, in the order of its inputs; ``None`` stands for an
+  input that needs no gradient. A leaf has no parents.
+
+The chain rule in one line: the gradient of a node is the sum, over its users, of what each user
+sends back. So a node may run only when all of its users have run. Nodes are numbered as they are
+made, hence *newest first* is such an order, and sorting by number replaces a recursive search:
+depth is limited by memory alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from operator import attrgetter
+from typing import Any, Protocol
+
+tick = count(1).__next__
+"""The clock of the graph: each recorded operation, and each in-place write, takes a number."""
+
+
+class Node(Protocol):
+    """What the walk asks of a node."""
+
+    order: int
+    parents: "tuple[Node | None, ...]"
+
+
+def oldest_first(roots: Iterable[Any]) -> list[Any]:
+    """Every node that ``roots`` were made from, themselves included, each after its parents."""
+    seen = set(roots)
+    unexplored = list(seen)
+    while unexplored:
+        for parent in unexplored.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                unexplored.append(parent)
+    return sorted(seen, key=attrgetter("order"))
+
+
+def backpropagate(
+    seeds: Mapping[Any, Any], pull_back: Callable[[Any, Any], tuple[Any, ...]]
+) -> None:
+    """Send the gradients ``seeds`` (node -> gradient) down to the leaves.
+
+    ``pull_back(node, grad)`` is called once per node with the node's total gradient, and returns
+    one contribution per parent (``None``: nothing to send). Sums are made out of place, because a
+    rule may hand the same array to two parents.
+    """
+    grads = dict(seeds)
+    nodes = oldest_first(seeds)
+    while nodes:
+        node = nodes.pop()  # the newest left; popping lets go of it, and so of its memory
+        if node not in grads:
+            continue
+        parents = node.parents
+        for parent, share in zip(parents, pull_back(node, grads.pop(node)), strict=True):
+            if parent is not None and share is not None:
+                grads[parent] = grads[parent] + share if parent in grads else share

@@ -1,0 +1,1 @@
+"""Modules: named parameters and buffers, with a train/eval state."""

@@ -1,0 +1,267 @@
+"""Activation functions: elementwise, except the softmaxes, which act on a whole axis.
+
+Each is written so that no input overflows: exp is only ever taken of numbers <= 0.
+"""
+
+import math
+
+import numpy as np
+
+from ..backend import Array, array_module
+from .base import Op, run
+from .elementwise import Clamp, Exp
+
+
+class Sigmoid(Op):
+    """y = s(x) = 1 / (1 + e^-x).
+
+    1. quotient rule:  dy/dx = e^-x / (1 + e^-x)^2
+    2. split it:             = 1 / (1 + e^-x) * e^-x / (1 + e^-x) = y (1 - y)
+
+    The derivative is at most 1/4 (at x = 0), below 0.0067 for |x| > 5, and exactly 0 in float32
+    from x = 17 on: the sigmoid saturates. Only y is kept for backward.
+
+    Forward uses e^-|x| <= 1, which cannot overflow:  y = 1 / (1 + e^-|x|)  for x >= 0, and
+    e^-|x| / (1 + e^-|x|) for x < 0, which keeps all digits of small values (y = e^-60 at x = -60).
+    """
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        e = xp.exp(-xp.abs(x))
+        return xp.where(x >= 0, 1, e) / (1 + e)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (y * (1 - y))
+
+
+class Tanh(Op):
+    """y = tanh x = (e^x - e^-x) / (e^x + e^-x) = 2 s(2x) - 1.
+
+    dy/dx = 1 - y^2, by the quotient rule. At most 1 (at x = 0): four times the sigmoid's.
+    """
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).tanh(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (1 - y * y)
+
+
+class ReLU(Op):
+    """y = max(x, 0).    dy/dx = 1 for x > 0, else 0 (at 0 too, where y > 0 does not hold)"""
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).maximum(x, 0)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (y > 0)
+
+
+class LeakyReLU(Op):
+    """y = x for x > 0, else a x.    dy/dx = 1 for x > 0, else a      a: negative_slope"""
+
+    keeps = ("x",)
+
+    def __init__(self, negative_slope: float) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).where(x > 0, x, x * self.negative_slope)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        positive = x > 0
+        return grad * positive + grad * self.negative_slope * (x <= 0)
+
+
+class ELU(Op):
+    """y = x for x > 0, else a (e^x - 1).    dy/dx = 1 for x > 0, else a e^x
+
+    Clevert, Unterthiner, Hochreiter (2016), "Fast and Accurate Deep Network Learning by
+    Exponential Linear Units (ELUs)", eq. 15.
+    """
+
+    keeps = ("x",)
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.where(x > 0, x, self.alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        slope = self.alpha * run(Exp(), run(Clamp(None, 0), x))
+        return grad * (x > 0) + grad * slope * (x <= 0)
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def erf(x: Array) -> Array:
+    """The error function 2/sqrt(pi) * integral of e^(-t^2) from 0 to x.
+
+    NumPy has none. The C library's, taken one number at a time, is exact and slow.
+    """
+    if isinstance(x, np.ndarray):
+        return np.asarray(_erf(x.astype(np.float64)), dtype=x.dtype)
+    from cupyx.scipy import special
+
+    return special.erf(x)
+
+
+class NormalCDF(Op):
+    """y = P(x) = (1 + erf(x / sqrt 2)) / 2, the normal distribution function.
+
+    dy/dx = e^(-x^2/2) / sqrt(2 pi): the normal density.
+    """
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return 0.5 * (1 + erf(x * math.sqrt(0.5)))
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
+
+
+class GELU(Op):
+    """y = x P(x), with P the normal distribution function and p its density.
+
+    dy/dx = P(x) + x p(x), by the product rule.
+
+    Hendrycks and Gimpel (2016), "Gaussian Error Linear Units (GELUs)", section 2.
+    """
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return x * run(NormalCDF(), x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        density = run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return grad * (run(NormalCDF(), x) + x * density)
+
+
+class GELUTanh(Op):
+    """y = x (1 + tanh u) / 2,  u = sqrt(2/pi) (x + 0.044715 x^3): GELU without erf.
+
+    dy/dx = (1 + t)/2 + x (1 - t^2)/2 du/dx,   t = tanh u,   du/dx = sqrt(2/pi)(1 + 0.134145 x^2)
+
+    Hendrycks and Gimpel (2016), section 2.
+    """
+
+    keeps = ("x",)
+
+    def inner(self, x: Array) -> Array:
+        """tanh u."""
+        return run(Tanh(), math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
+
+    def forward(self, x: Array) -> Array:
+        return 0.5 * x * (1 + self.inner(x))
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        t = self.inner(x)
+        du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (x * x))
+        return grad * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du)
+
+
+class SiLU(Op):
+    """y = x s(x), with s the sigmoid.    dy/dx = s + x s (1 - s) = s (1 + x (1 - s))
+
+    Elfwing, Uchibe, Doya (2018), "Sigmoid-weighted linear units for neural network function
+    approximation in reinforcement learning", eq. 3 and 5.
+    """
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return x * run(Sigmoid(), x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        s = run(Sigmoid(), x)
+        return grad * (s * (1 + x * (1 - s)))
+
+
+class Softplus(Op):
+    """y = log(1 + e^(b x)) / b, a smooth ReLU; y = x itself where b x > threshold.
+
+    dy/dx = e^(bx) / (1 + e^(bx)) = s(b x), and 1 above the threshold.
+    Forward uses log(1 + e^u) = max(u, 0) + log(1 + e^-|u|), which cannot overflow.
+    """
+
+    keeps = ("x",)
+
+    def __init__(self, beta: float, threshold: float) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        u = x * self.beta
+        y = (xp.maximum(u, 0) + xp.log1p(xp.exp(-xp.abs(u)))) / self.beta
+        return xp.where(u > self.threshold, x, y)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        u = x * self.beta
+        return grad * run(Sigmoid(), u) * (u <= self.threshold) + grad * (u > self.threshold)
+
+
+# ------------------------------------------------------------------------------------ softmax
+
+
+class Softmax(Op):
+    """y_i = e^(x_i) / sum_k e^(x_k) along one axis.
+
+    1. dy_i/dx_j = y_i (1 if i = j else 0) - y_i y_j          (quotient rule)
+    2. dx_j = sum_i dy_i dy_i/dx_j = y_j dy_j - y_j sum_i dy_i y_i
+    3. dx = y (dy - sum(dy y))
+
+    Taking the largest x from all of them changes nothing (it cancels) and prevents overflow.
+    """
+
+    keeps = ("y",)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        if x.ndim == 0:
+            return x * 0 + 1
+        e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
+        return e / e.sum(axis=self.dim, keepdims=True)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        if x.ndim == 0:
+            return grad * 0
+        return y * (grad - (grad * y).sum(axis=self.dim, keepdims=True))
+
+
+class LogSoftmax(Op):
+    """y_i = x_i - log sum_k e^(x_k) along one axis: the logarithm of the softmax, without
+    rounding small probabilities to 0 on the way.
+
+    dy_i/dx_j = (1 if i = j else 0) - softmax_j, so   dx = dy - softmax(x) sum(dy),
+    where softmax(x) = e^y.
+    """
+
+    keeps = ("y",)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        if x.ndim == 0:
+            return x * 0
+        xp = array_module(x)
+        shifted = x - x.max(axis=self.dim, keepdims=True)
+        return shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        if x.ndim == 0:
+            return grad * 0
+        return grad - run(Exp(), y) * grad.sum(axis=self.dim, keepdims=True)

@@ -1,0 +1,220 @@
+"""What an operation is: ``forward``, and the hand-derived ``backward`` right below it.
+
+    class Mul(Op):
+        '''y = a * b'''
+        keeps = ("a", "b")
+
+        def forward(self, a, b):
+            return a * b
+
+        def backward(self, grad, y, a, b):
+            return unbroadcast(grad * b, a.shape), unbroadcast(grad * a, b.shape)
+
+``forward`` takes arrays and returns one array. ``backward`` takes ``grad`` (dL/dy, shaped like the
+output y), the output and the inputs, and returns dL/d(input) for each input: one array, or a tuple
+if there are several inputs; ``None`` where the derivative is zero everywhere. Options such as an
+axis or eps, and Python numbers, are arguments of ``__init__``.
+
+Three conventions make the same few lines serve for every purpose:
+
+* ``keeps`` names the arguments of ``backward`` whose *values* it reads. Only these stay in memory
+  until the backward pass; of the others ``backward`` sees ``.shape`` and ``.ndim`` and no more.
+* The rules are written with operators and with methods that arrays and Tensors share, or call
+  other operations through ``run``. When gradients of gradients are wanted, ``backward`` is given
+  Tensors, its arithmetic is recorded like any other, and the second derivative follows.
+* What ``forward`` derived from its inputs and ``backward`` needs again (x_hat, 1/sigma) goes
+  through ``self.memo``. Kept as a plain attribute it would be a constant to the second derivative,
+  which would be wrong in silence.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..backend import Array, array_module
+
+
+class Op:
+    """One application of an operation, and so one node of the graph (see ``graph.py``)."""
+
+    keeps: ClassVar[tuple[str, ...]] = ()
+    """The arguments of ``backward``, besides ``grad``, whose values it reads."""
+
+    keeps_output: ClassVar[bool] = False
+    keeps_inputs: ClassVar[tuple[int, ...] | bool] = ()  # positions; True: all of them
+
+    order: int = 0
+    parents: tuple[Any, ...] = ()
+    needs_input_grad: tuple[bool, ...] = ()
+    kept: tuple[Any, ...] | None = None
+    hooks: list[Callable[[Any], Any]] | None = None
+    retained_by: Any = None
+    _memo: tuple[tuple[Any, ...], Any] | None = None
+
+    def __init_subclass__(cls) -> None:
+        """Turn the names in ``keeps`` into positions, once per class."""
+        if "backward" not in cls.__dict__:
+            return
+        code = cls.backward.__code__
+        output, *inputs = code.co_varnames[2 : code.co_argcount]  # after self and grad
+        unknown = set(cls.keeps) - set(code.co_varnames)
+        if unknown:
+            raise TypeError(f"{cls.__name__}.keeps names {unknown}, which backward does not take")
+        cls.keeps_output = output in cls.keeps
+        if inputs:
+            cls.keeps_inputs = tuple(i for i, name in enumerate(inputs) if name in cls.keeps)
+        else:  # backward(self, grad, y, *xs)
+            cls.keeps_inputs = code.co_varnames[code.co_argcount] in cls.keeps
+
+    @property
+    def name(self) -> str:
+        """How error messages and ``repr`` call this operation."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    def forward(self, *inputs: Array) -> Array:
+        """The output, from the input arrays."""
+        raise NotImplementedError(f"{self.name}.forward is not written yet")
+
+    def backward(self, grad: Array, y: Array, *inputs: Array) -> Any:
+        """The gradient of the loss with respect to each input, from that of the output."""
+        raise NotImplementedError(f"{self.name}.backward is not written yet")
+
+    def memo(self, function: Callable[..., Any], *args: Any) -> Any:
+        """``function(*args)``, computed once for the same arrays.
+
+        Called in ``forward`` with arrays, and in ``backward`` with the same arrays (the remembered
+        value is returned) or with Tensors (it is computed anew, and recorded).
+        """
+        if self._memo is not None:
+            known, value = self._memo
+            if all(a is b for a, b in zip(args, known, strict=True)):
+                return value
+        value = function(*args)
+        if not any(is_recorded(a) for a in args):
+            self._memo = args, value
+        return value
+
+
+class Shape:
+    """Stands in for an argument of ``backward`` that was not kept: its shape, and nothing else."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"backward reads .{name} of an argument that was not kept; name it in `keeps`"
+        )
+
+
+def is_recorded(value: Any) -> bool:
+    """Whether ``value`` is a Tensor: then arithmetic on it becomes part of a graph."""
+    return hasattr(value, "apply_op")
+
+
+def raw(value: Any) -> Array:
+    """The array itself, of a Tensor or an array: for labels and indices, which have no gradient."""
+    return value.data if is_recorded(value) else value
+
+
+def run(op: Op, *values: Any) -> Any:
+    """Apply ``op`` to arrays, or to Tensors where ``backward`` is itself being differentiated."""
+    for value in values:
+        if is_recorded(value):
+            return value.apply_op(op, *values)
+    return op.forward(*values)
+
+
+# -------------------------------------------------------------------------------- broadcasting
+
+
+class BroadcastTo(Op):
+    """y is x repeated along axes of length 1 and along new leading axes.   x: (...) -> y: shape
+
+    Every copy of an element contributes, hence dL/dx sums dL/dy over the copies: ``unbroadcast``.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).broadcast_to(x, self.shape)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return unbroadcast(grad, x.shape)
+
+
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` repeated up to ``shape``: the opposite of ``unbroadcast``."""
+    return x if x.shape == shape else run(BroadcastTo(shape), x)
+
+
+def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
+    """Sum ``grad`` down to ``shape``: broadcasting in reverse.
+
+    Where an input was repeated to fit, each copy receives a gradient, and the input's gradient is
+    their sum: over the axes that were put in front, and over those stretched from length 1.
+    """
+    if grad.shape == shape:
+        return grad
+    in_front = grad.ndim - len(shape)
+    stretched = tuple(
+        in_front + axis
+        for axis, length in enumerate(shape)
+        if length == 1 and grad.shape[in_front + axis] != 1
+    )
+    return grad.sum(axis=(*range(in_front), *stretched)).reshape(shape)
+
+
+# ---------------------------------------------------------------------------------------- axes
+
+
+def normalize_dims(dim: int | tuple[int, ...] | None, ndim: int, name: str) -> tuple[int, ...]:
+    """``dim`` as a tuple of axes counted from the front; ``None`` or ``()`` means all of them.
+
+    Raises:
+        IndexError: an axis that does not exist.
+        ValueError: the same axis twice.
+    """
+    if dim is None or dim == ():
+        return tuple(range(ndim))
+    dims = dim if isinstance(dim, tuple) else (dim,)
+    counted = tuple(normalize_dim(d, ndim, name) for d in dims)
+    if len(set(counted)) < len(counted):
+        raise ValueError(f"{name}: dim {dims} names the same axis twice")
+    return counted
+
+
+def normalize_dim(dim: int, ndim: int, name: str) -> int:
+    """``dim`` counted from the front. A 0-d tensor is treated as having one axis, as in PyTorch."""
+    length = max(ndim, 1)
+    try:
+        counted = dim.__index__()
+    except AttributeError:
+        raise TypeError(f"{name}: dim is {dim!r}, expected an integer") from None
+    if not -length <= counted < length:
+        raise IndexError(
+            f"{name}: dim {dim} does not exist in a tensor with {ndim} axes "
+            f"(expected {-length} to {length - 1})"
+        )
+    return counted % length
+
+
+def keep_dims(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
+    """``shape`` with length 1 along ``dims``: what a reduction with keepdim returns."""
+    return tuple(1 if axis in dims else length for axis, length in enumerate(shape))
+
+
+def wide(dtype: np.dtype[Any]) -> Any:
+    """The type to add up in: float32 for float16, whose sums lose digits and overflow at 65504."""
+    return np.float32 if dtype == np.float16 else dtype

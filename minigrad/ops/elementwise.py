@@ -1,0 +1,388 @@
+"""Elementwise arithmetic. Two-input operations broadcast, so their rules end in ``unbroadcast``.
+
+The derivatives are those of a first course in calculus; where a point has none (abs at 0, max at a
+tie, clamp at its bounds) the rule takes the value PyTorch takes, and says which.
+"""
+
+import math
+
+from ..backend import Array, array_module
+from .base import Op, run, unbroadcast
+
+# ------------------------------------------------------------------------------- two tensors
+
+
+class Add(Op):
+    """y = a + b.    dy/da = 1,  dy/db = 1"""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a + b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        return unbroadcast(grad, a.shape), unbroadcast(grad, b.shape)
+
+
+class Sub(Op):
+    """y = a - b.    dy/da = 1,  dy/db = -1"""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a - b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        return unbroadcast(grad, a.shape), unbroadcast(-grad, b.shape)
+
+
+class Mul(Op):
+    """y = a b.    dy/da = b,  dy/db = a"""
+
+    keeps = ("a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array | None, ...]:
+        da, db = self.needs_input_grad
+        return (
+            unbroadcast(grad * b, a.shape) if da else None,
+            unbroadcast(grad * a, b.shape) if db else None,
+        )
+
+
+class Div(Op):
+    """y = a / b.    dy/da = 1/b,  dy/db = -a/b^2 = -y/b"""
+
+    keeps = ("y", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a / b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        da = grad / b
+        return unbroadcast(da, a.shape), unbroadcast(-da * y, b.shape)
+
+
+class Pow(Op):
+    """y = a^b.    dy/da = b a^(b-1),  dy/db = a^b log a
+
+    For b = 0 the first is 0, whatever a is; at a = 0 and b >= 0 the second is its limit, 0.
+    """
+
+    keeps = ("y", "a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a**b
+
+    def backward(
+        self, grad: Array, y: Array, a: Array, b: Array
+    ) -> tuple[Array | None, Array | None]:
+        da = db = None
+        if self.needs_input_grad[0]:
+            exponent = b - (b != 0)  # at a = b = 0, b a^(b-1) would be 0 * inf
+            da = unbroadcast(grad * b * a**exponent, a.shape)
+        if self.needs_input_grad[1]:
+            base = a + (a == 0) * (b >= 0)  # a^b log a would be 0 * inf; log 1 = 0 is its limit
+            db = unbroadcast(grad * y * run(Log(), base), b.shape)
+        return da, db
+
+
+class Maximum(Op):
+    """y = max(a, b). The larger input gets the gradient; at a tie each gets half of it."""
+
+    keeps = ("a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return array_module(a).maximum(a, b)
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        tie = grad * (a == b) * 0.5
+        return (
+            unbroadcast(grad * (a > b) + tie, a.shape),
+            unbroadcast(grad * (a < b) + tie, b.shape),
+        )
+
+
+class Minimum(Op):
+    """y = min(a, b). The smaller input gets the gradient; at a tie each gets half of it."""
+
+    keeps = ("a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return array_module(a).minimum(a, b)
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        tie = grad * (a == b) * 0.5
+        return (
+            unbroadcast(grad * (a < b) + tie, a.shape),
+            unbroadcast(grad * (a > b) + tie, b.shape),
+        )
+
+
+class Where(Op):
+    """y = a where the condition holds, else b. Each gets the gradient where it was chosen."""
+
+    keeps = ("condition",)
+
+    def forward(self, condition: Array, a: Array, b: Array) -> Array:
+        return array_module(condition).where(condition, a, b)
+
+    def backward(
+        self, grad: Array, y: Array, condition: Array, a: Array, b: Array
+    ) -> tuple[None, Array, Array]:
+        zero = grad * 0
+        return (
+            None,
+            unbroadcast(run(Where(), condition, grad, zero), a.shape),
+            unbroadcast(run(Where(), condition, zero, grad), b.shape),
+        )
+
+
+# --------------------------------------------------------------- a tensor and a Python number
+
+
+class AddScalar(Op):
+    """y = x + c.    dy/dx = 1"""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return x + self.c
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad
+
+
+class MulScalar(Op):
+    """y = c x.    dy/dx = c"""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return x * self.c
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * self.c
+
+
+class DivScalar(Op):
+    """y = x / c.    dy/dx = 1/c"""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return x / self.c
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad / self.c
+
+
+class PowScalar(Op):
+    """y = x^c.    dy/dx = c x^(c-1),  and 0 for c = 0"""
+
+    keeps = ("x",)
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return x**self.c
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        if self.c == 0:
+            return grad * 0
+        return grad * (self.c * x ** (self.c - 1))
+
+
+class ScalarPow(Op):
+    """y = c^x.    dy/dx = c^x log c,  and the limit 0 for c = 0"""
+
+    keeps = ("y",)
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return self.c**x
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        if self.c > 0:
+            return grad * y * math.log(self.c)
+        return grad * y * (0.0 if self.c == 0 else math.nan)
+
+
+class Clamp(Op):
+    """y = x limited to [low, high].    dy/dx = 1 for low <= x <= high, else 0"""
+
+    keeps = ("x",)
+
+    def __init__(self, low: float | None, high: float | None) -> None:
+        self.low, self.high = low, high
+
+    def forward(self, x: Array) -> Array:
+        # min after max, so that high wins where low > high, as in PyTorch.
+        xp = array_module(x)
+        y = x if self.low is None else xp.maximum(x, self.low)
+        return y if self.high is None else xp.minimum(y, self.high)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        if self.low is not None:
+            grad = grad * (x >= self.low)
+        if self.high is not None:
+            grad = grad * (x <= self.high)
+        return grad
+
+
+# ------------------------------------------------------------------------------- one tensor
+
+
+class Neg(Op):
+    """y = -x.    dy/dx = -1"""
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return -grad
+
+
+class Exp(Op):
+    """y = e^x.    dy/dx = e^x = y"""
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).exp(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * y
+
+
+class Log(Op):
+    """y = log x, the natural logarithm.    dy/dx = 1/x"""
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).log(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad / x
+
+
+class Sqrt(Op):
+    """y = x^(1/2).    dy/dx = 1/(2y)"""
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sqrt(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad / (2 * y)
+
+
+class Rsqrt(Op):
+    """y = x^(-1/2).    dy/dx = -1/2 x^(-3/2) = -y^3/2"""
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return 1 / array_module(x).sqrt(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (-0.5 * y**3)
+
+
+class Reciprocal(Op):
+    """y = 1/x.    dy/dx = -1/x^2 = -y^2"""
+
+    keeps = ("y",)
+
+    def forward(self, x: Array) -> Array:
+        return 1 / x
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return -grad * (y * y)
+
+
+class Square(Op):
+    """y = x^2.    dy/dx = 2x"""
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return x * x
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * (2 * x)
+
+
+class Abs(Op):
+    """y = |x|.    dy/dx = sign(x), and 0 at 0"""
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).abs(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * run(Sign(), x)
+
+
+class Sign(Op):
+    """y = -1, 0 or 1.    dy/dx = 0"""
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sign(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> None:
+        return None
+
+
+class Sin(Op):
+    """y = sin x.    dy/dx = cos x"""
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sin(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad * run(Cos(), x)
+
+
+class Cos(Op):
+    """y = cos x.    dy/dx = -sin x"""
+
+    keeps = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).cos(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return -grad * run(Sin(), x)
+
+
+class Cast(Op):
+    """y = x in another floating type. The gradient is cast back."""
+
+    def __init__(self, source: object, target: object) -> None:
+        self.source, self.target = source, target
+
+    def forward(self, x: Array) -> Array:
+        return x.astype(self.target)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return run(Cast(self.target, self.source), grad)
+
+
+class Clone(Op):
+    """y = a copy of x.    dy/dx = 1"""
+
+    def forward(self, x: Array) -> Array:
+        return x.copy()
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad

@@ -1,0 +1,119 @@
+"""Losses. Softmax and cross-entropy are one operation: together their derivative is p - one_hot,
+and neither large logits nor small probabilities are ever rounded away in between."""
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module
+from .activation import LogSoftmax, Sigmoid
+from .base import Op, run, unbroadcast
+from .elementwise import Cast, Clamp, Exp
+from .indexing import OneHot
+
+
+class SoftmaxCrossEntropy(Op):
+    """L = -sum_n w_n log p_n[label_n],  p = softmax(logits) row by row.
+
+    logits: (N, C), labels: (N,) integers  ->  L: () or, for reduction "none", (N,)
+
+    w_n is 1/N for reduction "mean" and 1 for "sum" and "none"; a row whose label is
+    ``ignore_index`` has w_n = 0, and N then counts the others.
+
+    For one row, with logits z, label t and l = -log p_t = -z_t + log sum_k e^(z_k):
+
+    1. -z_t contributes -1 to dl/dz_t, and nothing to the others:  -one_hot(t)
+    2. d/dz_j log sum_k e^(z_k) = e^(z_j) / sum_k e^(z_k) = p_j
+    3. dl/dz = p - one_hot(t), and so  dz_n = w_n (p_n - one_hot(t_n)) dL
+
+    Each row of dz sums to 0: what the right class gains the others lose.
+    """
+
+    keeps = ("logits", "labels")
+
+    def __init__(self, reduction: str, ignore_index: int) -> None:
+        self.reduction, self.ignore_index = reduction, ignore_index
+
+    def log_softmax(self, logits: Any) -> Any:
+        """log p, (N, C)."""
+        return run(LogSoftmax(1), logits)
+
+    def weights(self, labels: Any, dtype: Any) -> Any:
+        """w_n, (N,)."""
+        counted = run(Cast(bool, dtype), labels != self.ignore_index)
+        if self.reduction != "mean":
+            return counted
+        with np.errstate(invalid="ignore"):  # no label counts: the mean of nothing is NaN
+            return counted / counted.sum()
+
+    def forward(self, logits: Array, labels: Array) -> Array:
+        log_p = self.memo(self.log_softmax, logits)
+        valid = labels * (labels != self.ignore_index)
+        rows = array_module(logits).arange(len(labels))
+        losses = -log_p[rows, valid] * self.weights(labels, logits.dtype)
+        return losses if self.reduction == "none" else losses.sum()
+
+    def backward(self, grad: Array, y: Array, logits: Array, labels: Array) -> tuple[Array, None]:
+        log_p = self.memo(self.log_softmax, logits)
+        one_hot = run(OneHot(logits.shape[1], logits.dtype), labels)
+        per_row = (grad * self.weights(labels, logits.dtype)).reshape((-1, 1))  # (N, 1)
+        return (run(Exp(), log_p) - one_hot) * per_row, None
+
+
+class SquaredError(Op):
+    """y = (a - b)^2, elementwise.    dy/da = 2 (a - b),  dy/db = -2 (a - b)"""
+
+    keeps = ("a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        difference = a - b
+        return difference * difference
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        da = grad * (2 * (a - b))
+        return da, -da
+
+
+class Huber(Op):
+    """y = d^2/2 where |d| <= delta, else delta (|d| - delta/2),  d = a - b, elementwise.
+
+    dy/da = d where |d| <= delta, else delta sign(d): d limited to [-delta, delta];  dy/db = -dy/da.
+
+    Huber (1964), "Robust Estimation of a Location Parameter".
+    """
+
+    keeps = ("a", "b")
+
+    def __init__(self, delta: float) -> None:
+        self.delta = delta
+
+    def forward(self, a: Array, b: Array) -> Array:
+        xp = array_module(a)
+        size = xp.abs(a - b)
+        return xp.where(
+            size <= self.delta, 0.5 * size * size, self.delta * (size - 0.5 * self.delta)
+        )
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        da = grad * run(Clamp(-self.delta, self.delta), a - b)
+        return da, -da
+
+
+class BinaryCrossEntropyWithLogits(Op):
+    """y = -(t log s + (1 - t) log(1 - s)),  s = sigmoid(x), elementwise.    x, t: the same shape
+
+    1. log s = x - log(1 + e^x)  and  log(1 - s) = -log(1 + e^x), so  y = log(1 + e^x) - t x
+    2. dy/dx = s - t  (the derivative of log(1 + e^x) is s),    dy/dt = -x
+
+    Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow.
+    """
+
+    keeps = ("x", "target")
+
+    def forward(self, x: Array, target: Array) -> Array:
+        xp = array_module(x)
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x))) - target * x
+
+    def backward(self, grad: Array, y: Array, x: Array, target: Array) -> tuple[Array, Array]:
+        dx = grad * (run(Sigmoid(), x) - target)
+        return unbroadcast(dx, x.shape), unbroadcast(-grad * x, target.shape)

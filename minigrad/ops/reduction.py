@@ -1,0 +1,173 @@
+"""Reductions: many numbers to one, along some axes. Their rules broadcast the gradient back.
+
+``dims`` is a tuple of axes counted from the front; ``keepdim`` leaves them in place with length 1.
+"""
+
+import math
+
+import numpy as np
+
+from ..backend import Array, array_module
+from .base import Op, broadcast_to, keep_dims, run, wide
+from .elementwise import Cast, Exp
+
+
+class Reduction(Op):
+    """What reductions share: the axes, and how to bring the gradient back to the input's shape."""
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool = False) -> None:
+        self.dims, self.keepdim = dims, keepdim
+
+    def kept_shape(self, x: Array) -> tuple[int, ...]:
+        """The output's shape if every reduced axis stayed, with length 1."""
+        return keep_dims(x.shape, self.dims)
+
+    def count(self, x: Array) -> int:
+        """How many numbers become one."""
+        n = 1
+        for axis in self.dims:
+            n *= x.shape[axis] if x.ndim else 1
+        return n
+
+    def axes(self, x: Array) -> tuple[int, ...]:
+        """``dims`` for the array library: a 0-d array has no axis 0."""
+        return self.dims if x.ndim else ()
+
+
+class Sum(Reduction):
+    """y = sum of x over dims.    dy/dx_i = 1: broadcasting in reverse."""
+
+    def forward(self, x: Array) -> Array:
+        if x.dtype.kind != "f":  # integers add up in the library's own wide type
+            return x.sum(axis=self.axes(x), keepdims=self.keepdim)
+        y = x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=wide(x.dtype))
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return broadcast_to(grad.reshape(self.kept_shape(x)), x.shape)
+
+
+class Mean(Reduction):
+    """y = (1/n) sum of x over dims.    dy/dx_i = 1/n"""
+
+    def forward(self, x: Array) -> Array:
+        total = x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=wide(x.dtype))
+        n = self.count(x)
+        y = total / n if n else total * math.nan
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return broadcast_to((grad / self.count(x)).reshape(self.kept_shape(x)), x.shape)
+
+
+class Var(Reduction):
+    """y = 1/(n-c) sum_i (x_i - mean)^2.    c: the correction, 1 for the unbiased variance
+
+    dy/dx_i = 2 (x_i - mean) / (n - c). The derivative through the mean vanishes, because it is
+    multiplied by sum_i (x_i - mean) = 0.
+    """
+
+    keeps = ("x",)
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool, correction: float) -> None:
+        super().__init__(dims, keepdim)
+        self.correction = correction
+
+    def weight(self, x: Array) -> float:
+        """1/(n - c), and NaN where the variance of so few numbers is not defined."""
+        freedom = self.count(x) - self.correction
+        return 1 / freedom if freedom > 0 else math.nan
+
+    def centre(self, x: Array) -> Array:
+        """x - mean."""
+        return x - x.sum(axis=self.axes(x), keepdims=True) / max(self.count(x), 1)
+
+    def forward(self, x: Array) -> Array:
+        centred = self.centre(x)
+        squares = (centred * centred).sum(axis=self.axes(x), keepdims=self.keepdim)
+        return squares * self.weight(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return (grad * (2 * self.weight(x))).reshape(self.kept_shape(x)) * self.centre(x)
+
+
+class Std(Var):
+    """y = sqrt(variance).    dy/dx_i = (x_i - mean) / ((n - c) y), and 0 where y = 0"""
+
+    keeps = ("y", "x")
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sqrt(super().forward(x))
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        scale = grad * self.weight(x) / (y + (y == 0))  # where y = 0, x - mean is 0 as well
+        return scale.reshape(self.kept_shape(x)) * self.centre(x)
+
+
+class Extremum(Reduction):
+    """y = the largest or smallest of x. Where several attain it, they share the gradient equally."""
+
+    keeps = ("y", "x")
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        kept = self.kept_shape(x)
+        attained = run(Cast(bool, grad.dtype), x == y.reshape(kept))
+        ties = attained.sum(axis=self.axes(x), keepdims=True)
+        return grad.reshape(kept) * attained / ties
+
+
+class Amax(Extremum):
+    """y = max of x over dims. Where several attain it, they share the gradient equally."""
+
+    def forward(self, x: Array) -> Array:
+        return x.max(axis=self.axes(x), keepdims=self.keepdim)
+
+
+class Amin(Extremum):
+    """y = min of x over dims. Where several attain it, they share the gradient equally."""
+
+    def forward(self, x: Array) -> Array:
+        return x.min(axis=self.axes(x), keepdims=self.keepdim)
+
+
+class LogSumExp(Reduction):
+    """y = log sum_i e^(x_i) = m + log sum_i e^(x_i - m), with m = max x so that nothing overflows.
+
+    dy/dx_i = e^(x_i) / sum_j e^(x_j) = e^(x_i - y): the softmax.
+    """
+
+    keeps = ("y", "x")
+
+    def forward(self, x: Array) -> Array:
+        xp, axes = array_module(x), self.axes(x)
+        largest = x.max(axis=axes, keepdims=True)
+        largest = xp.where(xp.isfinite(largest), largest, 0)  # inf - inf would be NaN
+        with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where all x are -inf
+            y = xp.log(xp.exp(x - largest).sum(axis=axes, keepdims=True)) + largest
+        return y if self.keepdim else xp.squeeze(y, axis=axes)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        kept = self.kept_shape(x)
+        return grad.reshape(kept) * run(Exp(), x - y.reshape(kept))
+
+
+class CumSum(Op):
+    """y_i = x_1 + ... + x_i along one axis.
+
+    x_j is part of every y_i with i >= j, so dL/dx_j is the sum of dL/dy_i from j to the end:
+    the cumulative sum taken backwards.
+    """
+
+    def __init__(self, dim: int, reverse: bool = False) -> None:
+        self.dim, self.reverse = dim, reverse
+
+    def forward(self, x: Array) -> Array:
+        if x.ndim == 0:
+            return x.copy()
+        xp = array_module(x)
+        if self.reverse:
+            return xp.flip(xp.cumsum(xp.flip(x, self.dim), axis=self.dim), self.dim)
+        return xp.cumsum(x, axis=self.dim)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return run(CumSum(self.dim, not self.reverse), grad)

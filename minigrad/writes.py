@@ -1,0 +1,37 @@
+"""When was this memory last written in place?
+
+A rule that reads an array in its backward pass needs the array as it was in the forward pass.
+Copying every array to be safe would double the memory; instead each in-place write takes a number
+from the clock that also numbers the operations (``graph.tick``). An array that was written at a
+later tick than an operation that kept it is no longer what that operation saw.
+
+The number belongs to the memory rather than to a tensor, so that a write through a view or a
+detached tensor counts as well.
+"""
+
+import weakref
+
+from .backend import Array, owner
+from .graph import tick
+
+_written: dict[int, tuple[weakref.ref[Array], int]] = {}
+_last_write = 0
+
+
+def mark_written(array: Array) -> None:
+    """Note that the memory of ``array`` has just been written in place."""
+    global _last_write
+    _last_write = tick()
+    memory = owner(array)
+    key = id(memory)
+    # The entry goes when the memory does; without that, a new array at the same address would
+    # inherit it.
+    _written[key] = weakref.ref(memory, lambda _: _written.pop(key, None)), _last_write
+
+
+def written_since(array: Array, order: int) -> bool:
+    """Whether the memory of ``array`` was written in place after tick ``order``."""
+    if _last_write < order:  # the usual case in training: one comparison
+        return False
+    entry = _written.get(id(owner(array)))
+    return entry is not None and entry[1] > order
