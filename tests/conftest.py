@@ -1,0 +1,36 @@
+"""What the whole suite shares: hypothesis profiles, random numbers that a failure can repeat."""
+
+import os
+import zlib
+
+import hypothesis
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+# Figures are drawn without a screen; set before anything imports matplotlib.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# No deadline: a slow machine is no failure. In CI the same examples come each time, so that a
+# change is not blamed for what it did not do; elsewhere each run looks at new ones.
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def seed_of(node: pytest.Item) -> int:
+    """A seed of the test's own: the same in every run, whichever other tests run beside it."""
+    return zlib.crc32(node.nodeid.encode())
+
+
+@pytest.fixture(autouse=True)
+def _seeded(request: pytest.FixtureRequest) -> None:
+    """Whatever minigrad draws in a test (weights, dropout, shuffling), it draws again next time."""
+    mg.manual_seed(seed_of(request.node))
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers for a test, seeded with its name."""
+    return np.random.default_rng(seed_of(request.node))
