@@ -40,7 +40,7 @@ class Device(str):
         return self.partition(":")[0]
 
     @property
-    def index(self) -> int | None:
+    def index(self) -> int | None:  # type: ignore[override]  # PyTorch's name, and str.index
         """The number of the GPU; ``None`` on the CPU."""
         return int(self.partition(":")[2]) if self.type == "cuda" else None
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import array_module, default_device, default_generator, to_device
+from .arrays import as_dtype
 from .backend import Device as _Device
+from .backend import array_module, default_device, default_generator, to_device
 from .methods import as_shape
-from .tensor import Tensor, as_dtype
+from .tensor import Tensor
 
 
 def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
@@ -118,7 +119,10 @@ def rand(
 
 
 def randint(
-    low: int, high: int | None = None, size: Any = (), dtype: Any = np.int64,
+    low: int,
+    high: int | None = None,
+    size: Any = (),
+    dtype: Any = np.int64,
     device: str | None = None,
 ) -> Tensor:
     """Independent integers from [low, high), all equally likely; ``randint(high, size=...)``

@@ -8,8 +8,8 @@ Both return True, or raise a ``GradcheckError`` that names the input, the index,
 and what the forward pass does there.
 
 The slope is the central difference (f(x + h) - f(x - h)) / 2h. Its error is of order h^2 from the
-curvature and of order 1e-16 / h from rounding; h = 1e-5 balances the two in float64 and leaves about
-ten correct digits. In float32 three would be left, so float32 is refused.
+curvature and of order 1e-16 / h from rounding; h = 1e-5 balances the two in float64 and leaves
+about ten correct digits. In float32 three would be left, so float32 is refused.
 
 Backward passes are seeded with random numbers, never with ones. The sum of a batch-normalised
 output does not depend on its input, so with ones dx = 0 would pass as BatchNorm's gradient.
@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Tensor, enable_grad, grad, no_grad
+from .autograd import grad
+from .gradmode import enable_grad, no_grad
+from .tensor import Tensor
 
 Function = Callable[..., "Tensor | tuple[Tensor, ...]"]
 Arrays = list[np.ndarray[Any, Any]]
@@ -126,9 +128,7 @@ def gradgradcheck(
     with no_grad():
         outputs = _as_tuple(fn(*arguments))
     floating = [k for k, y in enumerate(outputs) if y.dtype.kind == "f"]
-    seeds = [
-        Tensor(_away_from_zero(rng, outputs[k].shape), requires_grad=True) for k in floating
-    ]
+    seeds = [Tensor(_away_from_zero(rng, outputs[k].shape), requires_grad=True) for k in floating]
 
     def backward_of_fn(*values: Any) -> tuple[Tensor, ...]:
         xs, us = values[: len(arguments)], values[len(arguments) :]
@@ -145,9 +145,7 @@ def gradgradcheck(
             )
         return tuple(g for g in found if g is not None)
 
-    return gradcheck(
-        backward_of_fn, (*arguments, *seeds), eps=eps, atol=atol, rtol=rtol, seed=seed
-    )
+    return gradcheck(backward_of_fn, (*arguments, *seeds), eps=eps, atol=atol, rtol=rtol, seed=seed)
 
 
 def _as_tuple(outputs: Any) -> tuple[Tensor, ...]:
@@ -275,6 +273,7 @@ class _Problem:
                     self.locate(i, seeds, found, along, slope)
 
     def slope_of_loss(self, seeds: Arrays, i: int, move: Any) -> float:
+        """The slope of L = sum of seed * output along ``move`` of input i."""
         ends = self.difference({i: move})
         return sum(float((u * s).sum()) for u, s in zip(seeds, ends, strict=True))
 
@@ -288,7 +287,10 @@ class _Problem:
             move[index] = 1
             numeric = self.slope_of_loss(seeds, i, move)
             if abs(found[index] - numeric) > gap:
-                gap, worst = abs(found[index] - numeric), (index, float(found[index]), numeric)
+                gap, worst = (
+                    float(abs(found[index] - numeric)),
+                    (index, float(found[index]), numeric),
+                )
         assert worst is not None
         index, analytic, numeric = worst
         raise GradcheckError(

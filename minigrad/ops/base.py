@@ -49,7 +49,7 @@ class Op:
     needs_input_grad: tuple[bool, ...] = ()
     kept: tuple[Any, ...] | None = None
     hooks: list[Callable[[Any], Any]] | None = None
-    retained_by: Any = None
+    retained_by: Callable[[], Any] | None = None  # a weak reference to the output
     _memo: tuple[tuple[Any, ...], Any] | None = None
 
     def __init_subclass__(cls) -> None:

@@ -72,7 +72,7 @@ class Embedding(Op):
 
 
 class OneHot(Op):
-    """y[..., c] = 1 where c is the label, else 0.    labels: (...) integers  ->  y: (..., classes)"""
+    """y[..., c] = 1 where c is the label, else 0.   labels: (...) integers -> y: (..., classes)"""
 
     def __init__(self, classes: int, dtype: Any) -> None:
         self.classes, self.dtype = classes, dtype

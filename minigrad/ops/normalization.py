@@ -152,7 +152,7 @@ class BatchNormEval(Op):
         x_hat, inv_std = self.memo(self.standardize, x, mean, var)
         axes = (0, *range(2, x.ndim))
         scale = inv_std if gamma is None else inv_std * along_channels(gamma, x.ndim)
-        gradients = (grad * scale, None, None)
+        gradients: tuple[Any, ...] = (grad * scale, None, None)
         if gamma is not None:
             gradients += ((grad * x_hat).sum(axis=axes),)
         if beta is not None:

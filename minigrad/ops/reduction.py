@@ -4,6 +4,7 @@
 """
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Var(Reduction):
     multiplied by sum_i (x_i - mean) = 0.
     """
 
-    keeps = ("x",)
+    keeps: ClassVar[tuple[str, ...]] = ("x",)
 
     def __init__(self, dims: tuple[int, ...], keepdim: bool, correction: float) -> None:
         super().__init__(dims, keepdim)
@@ -105,7 +106,7 @@ class Std(Var):
 
 
 class Extremum(Reduction):
-    """y = the largest or smallest of x. Where several attain it, they share the gradient equally."""
+    """y = the largest or smallest of x. Where several are, they share the gradient equally."""
 
     keeps = ("y", "x")
 

@@ -1,0 +1,68 @@
+"""Data coming in: numbers, lists and arrays as arrays of the types a Tensor holds, or an error
+that says what is wrong with them."""
+
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, Device, default_device, device_of, is_array, to_device
+
+
+def as_dtype(dtype: Any) -> np.dtype[Any]:
+    """``dtype`` as a NumPy type of the kinds a Tensor holds.
+
+    Raises:
+        TypeError: complex numbers, strings, objects, extended precision, or no type at all.
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype: got {dtype!r}, expected a NumPy type such as float32") from None
+    if found.kind not in "fiub" or found.itemsize > 8:
+        raise TypeError(f"dtype: got {found}, expected float16/32/64, an integer type or bool")
+    return found.newbyteorder("=")
+
+
+def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
+    """A new array with the numbers in ``data``, checked; see ``Tensor`` for the rules."""
+    if is_array(data):
+        array = data
+        device = device_of(data) if device is None else Device(device)
+    else:
+        try:
+            array = np.asarray(data)
+        except ValueError as error:
+            raise ValueError(f"tensor: nested lists of unequal lengths ({error})") from None
+        if array.dtype == object:
+            _refuse_objects(array)
+        typed = isinstance(data, np.generic) or (
+            isinstance(data, (list, tuple)) and len(data) and hasattr(data[0], "dtype")
+        )
+        if array.dtype == np.float64 and not typed:
+            array = array.astype(np.float32)
+        device = default_device() if device is None else Device(device)
+    target = as_dtype(array.dtype if dtype is None else dtype)
+    as_dtype(array.dtype)
+    return to_device(array.astype(target, copy=True), device)
+
+
+def _refuse_objects(array: np.ndarray[Any, Any]) -> None:
+    for index, value in np.ndenumerate(array):
+        if not isinstance(value, (bool, int, float)):
+            where = f" at index {tuple(index)}" if index else ""
+            raise TypeError(f"tensor: the element{where} is {value!r}, expected a number")
+    raise TypeError("tensor: an integer does not fit into 64 bits")
+
+
+def check_range(index: Any, length: int, name: str, what: str) -> None:
+    """Raise an IndexError that says where ``index`` leaves [0, length).
+
+    CuPy would read another element in silence, so this cannot be left to the array library.
+    """
+    outside = (index < 0) | (index >= length)
+    if outside.any():
+        first = tuple(int(i[0]) for i in outside.nonzero())
+        raise IndexError(
+            f"{name}: {what} is {int(index[first])} (at position {first}), "
+            f"expected 0 to {length - 1}"
+        )

@@ -1,0 +1,336 @@
+"""Recording operations, and going back through the record.
+
+``apply`` is the one place where an operation runs: it takes the arrays out of its Tensors, calls
+``forward``, and, if a gradient will be wanted, makes the operation a node of the graph.
+``backpropagate_from`` is the one place where a backward pass runs: it hands each node's gradient
+to the node's ``backward``, in the order that ``graph.py`` determines.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .backend import Array, array_module, device_of, owner
+from .gradmode import mode, set_grad_enabled
+from .graph import backpropagate, tick
+from .methods import Base
+from .ops.base import Op, Shape
+from .writes import written_since
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+# ------------------------------------------------------------------------------- one operation
+
+
+def apply(op: Op, *inputs: "Tensor") -> "Tensor":
+    """Run ``op`` on Tensors, and record it if one of them requires a gradient.
+
+    Raises:
+        TypeError: an input is no Tensor, or the inputs are on different devices or of different
+            floating types.
+    """
+    try:
+        arrays = [x._data for x in inputs]
+    except AttributeError:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise TypeError(f"{op.name}: inputs are {kinds}, expected Tensors") from None
+    first = arrays[0]
+    for array in arrays:
+        if type(array) is not type(first) or array.dtype is not first.dtype:
+            _check_alike(op, arrays)
+            break
+    out = op.forward(*arrays)
+    result = inputs[0]._new(out)
+    if mode.enabled:
+        needs = tuple([x._requires_grad for x in inputs])
+        if True in needs:
+            record(op, inputs, needs, arrays, result)
+    return result
+
+
+def record(
+    op: Op,
+    inputs: tuple["Tensor", ...],
+    needs: tuple[bool, ...],
+    arrays: list[Array],
+    result: "Tensor",
+) -> None:
+    """Make ``op`` the node of the graph that ``result`` comes from."""
+    op.order = tick()
+    op.needs_input_grad = needs
+    op.parents = tuple(
+        [(x.grad_fn or x) if x._requires_grad else None for x in inputs]  # a leaf is its own node
+    )
+    kept, out = op.keeps_inputs, result._data
+    if kept is True:
+        saved = arrays
+    elif kept:
+        saved = [a if i in kept else Shape(a.shape) for i, a in enumerate(arrays)]
+    else:
+        saved = [Shape(a.shape) for a in arrays]
+    op.kept = (out if op.keeps_output else Shape(out.shape), *saved)
+    result._requires_grad, result.grad_fn = True, op
+
+
+def _check_alike(op: Op, arrays: list[Array]) -> None:
+    """All on one device, and all floating ones of one type."""
+    devices = list(dict.fromkeys(device_of(a) for a in arrays))
+    if len(devices) > 1:
+        raise TypeError(
+            f"{op.name}: inputs are on {' and '.join(devices)}, expected one device; "
+            f"move them with .to({str(devices[0])!r})"
+        )
+    types = list(dict.fromkeys(str(a.dtype) for a in arrays if a.dtype.kind == "f"))
+    if len(types) > 1:
+        raise TypeError(
+            f"{op.name}: inputs are {' and '.join(types)}, expected one floating type; "
+            f"convert with .float() or .double()"
+        )
+
+
+# --------------------------------------------------------------------------- one backward pass
+
+
+def backpropagate_from(
+    outputs: Sequence["Tensor"],
+    seeds: Sequence["Tensor"],
+    capture: set[Any] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> dict[Any, Any]:
+    """The gradients of the leaves, or of the nodes in ``capture``: arrays, or Tensors that are on
+    a graph themselves if ``create_graph``."""
+    grads: dict[Any, Any] = {}
+    found: dict[Any, Any] = {}
+    for output, seed in zip(outputs, seeds, strict=True):
+        value = seed if create_graph else seed._data
+        node = output.node
+        grads[node] = grads[node] + value if node in grads else value
+
+    def pull_back(node: Any, grad: Any) -> tuple[Any, ...]:
+        if node.hooks:
+            grad = _run_hooks(node, grad, outputs[0])
+        is_leaf = not isinstance(node, Op)
+        if is_leaf if capture is None else node in capture:
+            found[node] = grad
+        if is_leaf:
+            return ()
+        if node.retained_by is not None:
+            _retain(node.retained_by(), grad)
+        shares = node.backward(grad, *_kept_arguments(node, outputs[0] if create_graph else None))
+        if type(shares) is not tuple:
+            shares = (shares,)
+        _check_shares(node, shares)
+        if not retain_graph:
+            node.kept, node.parents, node._memo = None, (), None
+        return shares
+
+    with set_grad_enabled(create_graph):
+        backpropagate(grads, pull_back)
+    return found
+
+
+def _kept_arguments(node: Op, output: "Tensor | None") -> tuple[Any, ...]:
+    """The output and inputs of ``node`` as its rule gets them, after checking that they are still
+    what ``forward`` saw: arrays, or, if an ``output`` of the graph is given, Tensors like it."""
+    if node.kept is None:
+        raise RuntimeError(
+            f"{node.name}: this graph has been used for a backward pass and its memory freed; "
+            f"for a second pass, give the first one retain_graph=True"
+        )
+    stale = [
+        i
+        for i, value in enumerate(node.kept)
+        if type(value) is not Shape and written_since(value, node.order)
+    ]
+    if stale:
+        which = "its output" if stale[0] == 0 else f"its input {stale[0]}"
+        raise RuntimeError(
+            f"{node.name}: {which}, of shape {tuple(node.kept[stale[0]].shape)}, was changed in "
+            f"place after the operation ran, and its gradient needs the old values; make a new "
+            f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone()"
+        )
+    if output is None:
+        return node.kept
+    origins = (node, *node.parents)
+    return tuple(_on_graph(v, o, output) for v, o in zip(node.kept, origins, strict=True))
+
+
+def _on_graph(value: Any, origin: Any, any_tensor: "Tensor") -> Any:
+    """A kept array as the Tensor it was: the output of ``origin``, a leaf, or a constant."""
+    if type(value) is Shape:
+        return value
+    if isinstance(origin, Base):
+        if origin._data is not value:
+            raise RuntimeError(
+                f"a leaf of shape {tuple(value.shape)} was given other data between forward and "
+                f"backward; create_graph=True needs it unchanged"
+            )
+        return origin
+    tensor = any_tensor._new(value)
+    if origin is not None:
+        tensor._requires_grad, tensor.grad_fn = True, origin
+    return tensor
+
+
+def _check_shares(node: Op, shares: tuple[Any, ...]) -> None:
+    """What a rule returned must fit what it was given: one gradient per input, of its shape."""
+    if len(shares) != len(node.parents):
+        raise RuntimeError(
+            f"{node.name}.backward returned {len(shares)} gradients, expected {len(node.parents)}: "
+            f"one for each input"
+        )
+    inputs = node.kept[1:] if node.kept else ()
+    for i, (share, given, parent) in enumerate(zip(shares, inputs, node.parents, strict=True)):
+        if share is None or parent is None:
+            continue
+        if not hasattr(share, "shape"):
+            raise RuntimeError(
+                f"{node.name}.backward returned a {type(share).__name__} for input {i + 1}, "
+                f"expected an array of shape {tuple(given.shape)} or None"
+            )
+        if share.shape != given.shape:
+            raise RuntimeError(
+                f"{node.name}.backward returned a gradient of shape {tuple(share.shape)} for "
+                f"input {i + 1}, expected {tuple(given.shape)}, the shape of the input"
+            )
+
+
+def _run_hooks(node: Any, grad: Any, any_tensor: "Tensor") -> Any:
+    """Show the gradient of a node to its hooks; each may return another one."""
+    as_tensor = isinstance(grad, Base)
+    for hook in list(node.hooks):
+        seen: Any = grad if as_tensor else any_tensor._new(grad)
+        answer = hook(seen)
+        if answer is None:
+            continue
+        shape = answer.shape if hasattr(answer, "shape") else None
+        if not isinstance(answer, Base) or shape != seen.shape:
+            got = type(answer).__name__ if shape is None else f"one of shape {tuple(shape)}"
+            raise RuntimeError(
+                f"a gradient hook returned {got}, expected None or a Tensor of shape {seen.shape}"
+            )
+        grad = answer if as_tensor else answer._data
+    return grad
+
+
+def _retain(tensor: "Tensor | None", grad: Any) -> None:
+    """Add to the ``.grad`` of a tensor that is not a leaf but asked for it, if it still exists."""
+    if tensor is not None:
+        fresh: Any = grad if isinstance(grad, Base) else tensor._new(grad.copy())
+        tensor._grad = fresh if tensor._grad is None else tensor._grad + fresh
+
+
+def _seed(output: "Tensor", gradient: "Tensor | None", name: str) -> "Tensor":
+    """The gradient a backward pass starts from: the given one, or 1 for a loss."""
+    if not output._requires_grad:
+        raise RuntimeError(
+            f"{name}: this tensor was not computed from anything with requires_grad=True "
+            f"(or was computed under no_grad), so there is nothing to differentiate"
+        )
+    if gradient is None:
+        if output._data.size != 1:
+            raise RuntimeError(
+                f"{name}: the tensor has shape {output.shape}, expected a single number; reduce it "
+                f"(.sum(), .mean()) or pass gradient, a Tensor of the same shape"
+            )
+        return output._new(array_module(output._data).ones_like(output._data))
+    if not isinstance(gradient, Base):
+        raise TypeError(f"{name}: gradient is a {type(gradient).__name__}, expected a Tensor")
+    if gradient.shape != output.shape:
+        raise RuntimeError(
+            f"{name}: gradient has shape {gradient.shape}, expected {output.shape}, that of the "
+            f"tensor"
+        )
+    if gradient.device != output.device or gradient.dtype != output.dtype:
+        raise TypeError(
+            f"{name}: gradient is {gradient.dtype} on {gradient.device}, expected {output.dtype} "
+            f"on {output.device}; convert it with .to(...)"
+        )
+    return gradient
+
+
+def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
+    """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
+    if isinstance(grad, Base):
+        return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
+    grad = like._new(grad)._data
+    if grad.dtype != like.dtype:
+        grad = grad.astype(like.dtype)
+    # A rule may pass one array on to several inputs (Add), or a view of it (Reshape); whoever
+    # changes one .grad in place must not change another, nor the seed.
+    memory = owner(grad)
+    if memory is not grad or id(memory) in taken:
+        grad = grad.copy()
+    taken.add(id(grad))
+    return like._new(grad)
+
+
+def backward(
+    output: "Tensor",
+    gradient: "Tensor | None" = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """``Tensor.backward``: add to ``.grad`` of every leaf. Nothing is added before all is known."""
+    seed = _seed(output, gradient, "backward")
+    keep = create_graph if retain_graph is None else retain_graph
+    found = backpropagate_from((output,), (seed,), None, keep, create_graph)
+    taken = {id(owner(seed._data))}
+    for leaf, share in found.items():
+        total = _finished(share, leaf, taken)
+        if leaf._grad is not None:
+            with set_grad_enabled(create_graph):
+                total = leaf._grad + total
+        leaf._grad = total
+
+
+def grad(
+    outputs: "Tensor | Sequence[Tensor]",
+    inputs: "Tensor | Sequence[Tensor]",
+    grad_outputs: "Tensor | Sequence[Tensor | None] | None" = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> "tuple[Tensor | None, ...]":
+    """The gradients of (the sum of) ``outputs`` with respect to ``inputs``; no ``.grad`` changes.
+
+    Args:
+        outputs: scalars, or tensors with a ``grad_outputs`` of the same shape each.
+        inputs: tensors that require gradients, leaves or not.
+        grad_outputs: dL/d(output) for each output.
+        retain_graph: keep the graph for another pass (default: the value of ``create_graph``).
+        create_graph: make the results differentiable themselves.
+        allow_unused: give None for an input that no output depends on, instead of an error.
+
+    Raises:
+        RuntimeError: an output or input does not require a gradient, or is not connected.
+    """
+    ys = _as_tuple(outputs)
+    xs = _as_tuple(inputs)
+    given = (None,) * len(ys) if grad_outputs is None else _as_tuple(grad_outputs)
+    if len(given) != len(ys):
+        raise ValueError(f"grad: {len(ys)} outputs but {len(given)} grad_outputs")
+    for i, x in enumerate(xs):
+        if not x._requires_grad:
+            raise RuntimeError(f"grad: input {i} does not require a gradient")
+    seeds = [_seed(y, g, "grad") for y, g in zip(ys, given, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    found = backpropagate_from(ys, seeds, {x.node for x in xs}, keep, create_graph)
+    results: list[Tensor | None] = []
+    taken = {id(owner(seed._data)) for seed in seeds}
+    for i, x in enumerate(xs):
+        if x.node in found:
+            results.append(_finished(found[x.node], x, taken))
+        elif allow_unused:
+            results.append(None)
+        else:
+            raise RuntimeError(
+                f"grad: no output depends on input {i} (of shape {x.shape}); "
+                f"allow_unused=True gives None for it"
+            )
+    return tuple(results)
+
+
+def _as_tuple(tensors: Any) -> tuple[Any, ...]:
+    return (tensors,) if isinstance(tensors, Base) else tuple(tensors)

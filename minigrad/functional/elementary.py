@@ -1,0 +1,118 @@
+"""Tensor's methods as functions, and the functions that join or choose between tensors."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from .. import ops
+from ..autograd import apply
+from ..ops.base import normalize_dim
+from ..tensor import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _function(method: Callable[P, R]) -> Callable[P, R]:
+    """A method of Tensor as a function that says so when its first argument is none."""
+
+    @functools.wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> R:
+        first = args[0] if args else kwargs.get("input")
+        if not args and isinstance(first, Tensor):  # PyTorch's name for the first argument
+            return method(kwargs.pop("input"), **kwargs)  # type: ignore[arg-type]
+        if not isinstance(first, Tensor):
+            raise TypeError(
+                f"{method.__name__}: got a {type(first).__name__}, expected a Tensor; "
+                f"wrap it: mg.tensor(...)"
+            )
+        return method(*args, **kwargs)
+
+    return function
+
+
+add = _function(Tensor.add)
+sub = _function(Tensor.sub)
+mul = _function(Tensor.mul)
+div = _function(Tensor.div)
+pow = _function(Tensor.pow)
+neg = _function(Tensor.neg)
+abs = _function(Tensor.abs)
+exp = _function(Tensor.exp)
+log = _function(Tensor.log)
+sqrt = _function(Tensor.sqrt)
+rsqrt = _function(Tensor.rsqrt)
+reciprocal = _function(Tensor.reciprocal)
+square = _function(Tensor.square)
+sin = _function(Tensor.sin)
+cos = _function(Tensor.cos)
+tanh = _function(Tensor.tanh)
+sigmoid = _function(Tensor.sigmoid)
+clamp = _function(Tensor.clamp)
+maximum = _function(Tensor.maximum)
+minimum = _function(Tensor.minimum)
+sum = _function(Tensor.sum)
+mean = _function(Tensor.mean)
+var = _function(Tensor.var)
+std = _function(Tensor.std)
+amax = _function(Tensor.amax)
+amin = _function(Tensor.amin)
+argmax = _function(Tensor.argmax)
+argmin = _function(Tensor.argmin)
+logsumexp = _function(Tensor.logsumexp)
+softmax = _function(Tensor.softmax)
+log_softmax = _function(Tensor.log_softmax)
+cumsum = _function(Tensor.cumsum)
+matmul = _function(Tensor.matmul)
+mm = _function(Tensor.mm)
+bmm = _function(Tensor.bmm)
+dot = _function(Tensor.dot)
+outer = _function(Tensor.outer)
+reshape = _function(Tensor.reshape)
+flatten = _function(Tensor.flatten)
+transpose = _function(Tensor.transpose)
+permute = _function(Tensor.permute)
+squeeze = _function(Tensor.squeeze)
+unsqueeze = _function(Tensor.unsqueeze)
+split = _function(Tensor.split)
+chunk = _function(Tensor.chunk)
+gather = _function(Tensor.gather)
+relu = _function(Tensor.relu)
+
+
+def expand(input: Tensor, *shape: Any) -> Tensor:
+    """Axes of length 1 repeated up to ``shape``."""
+    return input.expand(*shape)
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """``input`` where ``condition`` holds, else ``other``; either may be a Python number."""
+    if not isinstance(input, Tensor):
+        if not isinstance(other, Tensor):
+            raise TypeError("where: got two numbers, expected at least one Tensor to choose from")
+        return other.where(~condition, input)
+    return input.where(condition, other)
+
+
+# ----------------------------------------------------------------------------------- joining
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after another along ``dim``; their other axes must agree."""
+    tensors = tuple(tensors)
+    if not tensors:
+        raise ValueError("cat: got no tensors, expected at least one")
+    shapes = [t.shape for t in tensors]
+    axis = normalize_dim(dim, tensors[0].ndim, "cat")
+    others = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
+    if tensors[0].ndim == 0 or len(others) > 1 or len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"cat: shapes {shapes}, expected equal ones but for axis {axis}")
+    return apply(ops.Cat(axis), *tensors)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors, all of one shape, side by side along a new axis ``dim``."""
+    shapes = {t.shape for t in tensors}
+    if len(shapes) != 1:
+        raise ValueError(f"stack: shapes {sorted(shapes)}, expected one shape")
+    return cat([t.unsqueeze(dim) for t in tensors], dim)

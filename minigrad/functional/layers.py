@@ -1,0 +1,222 @@
+"""What layers compute: activations, affine maps, normalisation, embedding, dropout."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import ops
+from ..arrays import check_range
+from ..autograd import apply
+from ..backend import array_module, default_generator, to_device
+from ..ops.base import normalize_dim
+from ..tensor import Tensor
+
+# ------------------------------------------------------------------------------- activations
+
+
+def floating(input: Tensor, name: str) -> Tensor:
+    """``input``, after checking that it is a Tensor of a floating type."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}: the input is a {type(input).__name__}, expected a Tensor")
+    if input.dtype.kind != "f":
+        raise TypeError(f"{name}: the input is {input.dtype}, expected a floating type")
+    return input
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x for x > 0, else negative_slope * x, elementwise."""
+    return apply(ops.LeakyReLU(negative_slope), floating(input, "leaky_relu"))
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """x for x > 0, else alpha (e^x - 1), elementwise."""
+    return apply(ops.ELU(alpha), floating(input, "elu"))
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function of x, elementwise; ``approximate="tanh"`` is
+    faster and differs by at most 0.0005."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
+    op = ops.GELU() if approximate == "none" else ops.GELUTanh()
+    return apply(op, floating(input, "gelu"))
+
+
+def silu(input: Tensor) -> Tensor:
+    """x sigmoid(x), elementwise."""
+    return apply(ops.SiLU(), floating(input, "silu"))
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, elementwise; x itself where beta x > threshold."""
+    return apply(ops.Softplus(beta, threshold), floating(input, "softplus"))
+
+
+# ------------------------------------------------------------------------------------ layers
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input weight^T + bias.    input: (..., in), weight: (out, in), bias: (out,) -> (..., out)
+
+    Raises:
+        ValueError: the last axis of the input does not have the weight's ``in`` features, ...
+    """
+    floating(input, "linear")
+    shape = weight.shape
+    if weight.ndim != 2:
+        raise ValueError(f"linear: weight has shape {shape}, expected (out, in)")
+    if not input.ndim or input.shape[-1] != shape[1]:
+        got = f"{input.shape[-1]} features in its last axis" if input.ndim else "no axes"
+        raise ValueError(f"linear: input has {got}, expected {shape[1]} (weight is {shape})")
+    if bias is None:
+        return apply(ops.Linear(), input, weight)
+    if bias.shape != shape[:1]:
+        raise ValueError(f"linear: bias has shape {bias.shape}, expected {shape[:1]}")
+    return apply(ops.Linear(), input, weight, bias)
+
+
+def _check_per_channel(name: str, channels: int, **vectors: Tensor | None) -> None:
+    for what, vector in vectors.items():
+        if vector is not None and vector.shape != (channels,):
+            raise ValueError(
+                f"{name}: {what} has shape {vector.shape}, expected ({channels},): "
+                f"the input has {channels} channels in axis 1"
+            )
+
+
+def _float(vector: Tensor | None) -> Tensor | None:
+    return None if vector is None else vector.float()
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, per channel.   input: (N, C, ...), others (C,)
+
+    With ``training`` the statistics are the batch's, over all axes but 1, and the running ones
+    move towards them in place: running = (1 - momentum) running + momentum batch, where the
+    batch's variance is the unbiased one (divided by m - 1). Otherwise the running ones are used.
+
+    Raises:
+        ValueError: shapes do not fit; a single value per channel in training, whose variance is 0
+            whatever it is; or no running statistics without ``training``. Nothing has changed then.
+    """
+    floating(input, "batch_norm")
+    if input.ndim < 2:
+        raise ValueError(f"batch_norm: input has shape {input.shape}, expected (N, C, ...)")
+    channels = input.shape[1]
+    _check_per_channel(
+        "batch_norm",
+        channels,
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    if input.dtype == np.float16:  # statistics of half precision are taken in float32
+        w, b = _float(weight), _float(bias)
+        y = batch_norm(input.float(), running_mean, running_var, w, b, training, momentum, eps)
+        return y.half()
+    if bias is not None and weight is None:
+        weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
+    affine = tuple(v for v in (weight, bias) if v is not None)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError(
+                "batch_norm: without training, running_mean and running_var are needed"
+            )
+        statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
+        return apply(ops.BatchNormEval(eps), input, *statistics, *affine)
+    m = input.numel() // channels if channels else 0
+    if m == 1:
+        raise ValueError(
+            f"batch_norm: input of shape {input.shape} has one value per channel; training needs "
+            f"at least two (use a larger batch, drop_last=True in the loader, or eval())"
+        )
+    op = ops.BatchNorm(eps)
+    y = apply(op, input, *affine)
+    if running_mean is not None and running_var is not None:
+        _, _, mean, var = op.memo(op.standardize, input._data)
+        for running_stat, batch in ((running_mean, mean), (running_var, var * (m / (m - 1)))):
+            old, new = running_stat._data, batch.reshape(-1)
+            running_stat.copy_(Tensor._wrap(old * (1 - momentum) + new * momentum).detach())
+    return y
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each sample standardised over its last axes, times weight, plus bias.
+
+    input: (..., *normalized_shape); weight, bias: normalized_shape.
+    """
+    floating(input, "layer_norm")
+    shape = tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ValueError(f"layer_norm: input has shape {input.shape}, expected (..., *{shape})")
+    for what, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.shape != shape:
+            raise ValueError(f"layer_norm: {what} has shape {vector.shape}, expected {shape}")
+    if input.dtype == np.float16:
+        return layer_norm(input.float(), shape, _float(weight), _float(bias), eps).half()
+    if bias is not None and weight is None:
+        weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
+    affine = tuple(v for v in (weight, bias) if v is not None)
+    return apply(ops.LayerNorm(len(shape), eps), input, *affine)
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The row of ``weight`` for every integer in ``input``.   (...), (rows, D) -> (..., D)
+
+    The row ``padding_idx`` receives no gradient.
+
+    Raises:
+        TypeError: the input does not hold integers.
+        IndexError: there is no such row.
+    """
+    if input.dtype.kind not in "iu":
+        raise TypeError(f"embedding: the input is {input.dtype}, expected integers")
+    rows = weight.shape[0]
+    check_range(input._data, rows, "embedding", "an index")
+    if padding_idx is not None:
+        padding_idx = normalize_dim(padding_idx, rows, "embedding: padding_idx")
+    return apply(ops.Embedding(padding_idx), input, weight)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Each element 0 with probability ``p``, and otherwise divided by 1 - p, so that the expected
+    value stays; without ``training`` the input itself.
+
+    Srivastava et al. (2014), "Dropout", section 4, with the scaling moved into training.
+    """
+    floating(input, "dropout")
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is {p}, expected a probability from 0 to 1")
+    if not training or p == 0:
+        return input
+    kept = default_generator().random(input.shape) >= p
+    mask = (kept / (1 - p) if p < 1 else kept * 0.0).astype(input.dtype)
+    return input * Tensor._wrap(to_device(np.asarray(mask), input.device))
+
+
+def one_hot(labels: Tensor, num_classes: int) -> Tensor:
+    """1 where the class is the label, else 0.   labels: (...) integers -> (..., num_classes) int64
+
+    Raises:
+        IndexError: a label is not in [0, num_classes).
+    """
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: labels are {labels.dtype}, expected integers (class numbers)")
+    check_range(labels._data, num_classes, "one_hot", "a label")
+    return Tensor._wrap(ops.OneHot(num_classes, np.int64).forward(labels._data))

@@ -1,0 +1,197 @@
+"""Losses: what training makes small. By default each is averaged over the batch."""
+
+from typing import Literal
+
+from .. import ops
+from ..arrays import check_range
+from ..autograd import apply
+from ..backend import array_module
+from ..tensor import Tensor
+from .layers import floating, softplus
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+def _reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
+    if reduction == "none":
+        return loss
+    _check_reduction(reduction, name)
+    return loss.mean() if reduction == "mean" else loss.sum()
+
+
+def _check_reduction(reduction: str, name: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{name}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
+
+
+def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | None) -> None:
+    """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels are {labels.dtype}, expected integers (class numbers)")
+    numbers = labels._data
+    if ignore_index is not None:
+        numbers = array_module(numbers).where(numbers == ignore_index, 0, numbers)
+    check_range(numbers, classes, name, "a label")
+
+
+def _rows_of_classes(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """(C,), (N, C) or (N, C, d1, ...) with the labels' shape, as (M, C) and (M,)."""
+    floating(input, name)
+    if input.ndim == 0:
+        raise ValueError(f"{name}: the input has no axes, expected (N, C)")
+    axis = min(1, input.ndim - 1)
+    expected = input.shape[:axis] + input.shape[axis + 1 :]
+    if target.shape != expected:
+        raise ValueError(
+            f"{name}: labels have shape {target.shape}, expected {expected} "
+            f"(the input is {input.shape}, with classes in axis {axis})"
+        )
+    if input.ndim == 2:
+        return input, target
+    order = [*range(axis), *range(axis + 1, input.ndim), axis]
+    return input.permute(*order).reshape(-1, input.shape[axis]), target.reshape(-1)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(input)[label], averaged over the batch.
+
+    Args:
+        input: logits, (N, C), (C,) or (N, C, d1, ...).
+        target: labels, integers of shape (N,), () or (N, d1, ...); or probabilities, of the
+            input's shape and type.
+        weight: a factor for each class, (C,); the mean is then a weighted one.
+        ignore_index: a label that counts for nothing.
+        reduction: "mean", "sum" or "none".
+        label_smoothing: how much of each target is spread evenly over the classes.
+
+    Raises:
+        IndexError: a label is not in [0, C).
+        TypeError: labels are neither integers nor, in the input's shape, probabilities.
+        ValueError: shapes do not fit.
+    """
+    _check_reduction(reduction, "cross_entropy")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
+    probabilities = target.dtype.kind == "f" and target.shape == input.shape
+    axis = min(1, max(input.ndim - 1, 0))
+    classes = input.shape[axis] if input.ndim else 0
+    if not probabilities:
+        logits, labels = _rows_of_classes("cross_entropy", input, target)
+        _check_labels("cross_entropy", labels, classes, ignore_index)
+        if weight is None and label_smoothing == 0:
+            loss = apply(ops.SoftmaxCrossEntropy(reduction, ignore_index), logits, labels)
+            return loss.reshape(target.shape) if reduction == "none" else loss
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"cross_entropy: weight has shape {weight.shape}, expected ({classes},)")
+    log_p = floating(input, "cross_entropy").log_softmax(axis)
+    class_shape = [classes if i == axis else 1 for i in range(input.ndim)]
+    weighted = log_p if weight is None else log_p * weight.reshape(class_shape)
+    if probabilities:
+        smooth = target * (1 - label_smoothing) + label_smoothing / classes
+        loss = -(smooth * weighted).sum(axis)
+        if reduction == "mean":
+            return loss.sum() / (loss.numel() or 1)
+        return _reduced(loss, reduction, "cross_entropy")
+    loss = nll_loss(log_p, target, weight, ignore_index, reduction)
+    if label_smoothing == 0:
+        return loss
+    counted = (target != ignore_index).to(input.dtype)
+    spread = -weighted.sum(axis) * counted
+    if reduction == "mean":
+        spread = spread.sum() / _weight_of(target, weight, ignore_index, input).sum()
+    elif reduction == "sum":
+        spread = spread.sum()
+    return loss * (1 - label_smoothing) + spread * (label_smoothing / classes)
+
+
+def _weight_of(target: Tensor, weight: Tensor | None, ignore_index: int, input: Tensor) -> Tensor:
+    """The weight of each label's class, and 0 for those to ignore; in the labels' shape."""
+    counted = (target != ignore_index).to(input.dtype)
+    if weight is None:
+        return counted
+    valid = target * (target != ignore_index).to(target.dtype)
+    return weight[valid] * counted
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """-input[label], averaged over the batch: the negative log-likelihood.
+
+    input: log-probabilities, (N, C), (C,) or (N, C, d1, ...); the rest as in ``cross_entropy``.
+    """
+    _check_reduction(reduction, "nll_loss")
+    rows, labels = _rows_of_classes("nll_loss", input, target)
+    classes = rows.shape[1]
+    _check_labels("nll_loss", labels, classes, ignore_index)
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
+    weights = _weight_of(labels, weight, ignore_index, input)
+    valid = labels * (labels != ignore_index).to(labels.dtype)
+    loss = -rows.gather(1, valid.unsqueeze(1)).squeeze(1) * weights
+    if reduction == "none":
+        return loss.reshape(target.shape)
+    return loss.sum() / weights.sum() if reduction == "mean" else loss.sum()
+
+
+def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
+    floating(input, name)
+    if input.shape != target.shape:
+        raise ValueError(f"{name}: target has shape {target.shape}, expected {input.shape}")
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """(input - target)^2, averaged over all elements.
+
+    Raises:
+        ValueError: the shapes differ (they are not broadcast: that is nearly always a mistake).
+    """
+    _same_shape("mse_loss", input, target)
+    return _reduced(apply(ops.SquaredError(), input, target), reduction, "mse_loss")
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: Reduction = "mean", delta: float = 1.0
+) -> Tensor:
+    """Half the squared error up to ``delta``, linear beyond; averaged over all elements."""
+    _same_shape("huber_loss", input, target)
+    if delta <= 0:
+        raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
+    return _reduced(apply(ops.Huber(delta), input, target), reduction, "huber_loss")
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: Reduction = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-(t log s + (1 - t) log(1 - s)) with s = sigmoid(input), averaged over all elements.
+
+    Args:
+        input: logits.
+        target: probabilities, of the same shape.
+        weight: a factor for each element, broadcast to the input.
+        reduction: "mean", "sum" or "none".
+        pos_weight: a factor for t log s, broadcast to the input.
+    """
+    name = "binary_cross_entropy_with_logits"
+    _same_shape(name, input, target)
+    if pos_weight is None:
+        loss = apply(ops.BinaryCrossEntropyWithLogits(), input, target)
+    else:  # -log s = softplus(-x), and -log(1 - s) = x + softplus(-x)
+        positive = 1 + (pos_weight - 1) * target
+        loss = (1 - target) * input + positive * softplus(-input, threshold=float("inf"))
+    return _reduced(loss if weight is None else loss * weight, reduction, name)

@@ -1,0 +1,18 @@
+"""What a Tensor can do: its methods and operators, a line or two for each, in families.
+
+A method brings its arguments into the form its operation wants (axes counted from the front,
+integers made floating, Python numbers told from Tensors) and applies it. The mathematics is in
+``ops/``; what a Tensor *is* stands in ``tensor.py``.
+
+Names and arguments are PyTorch's. ``axis`` and ``keepdims``, NumPy's spelling of ``dim`` and
+``keepdim``, are understood as well, and so the rules in ``ops/`` can be given arrays or Tensors.
+"""
+
+from .arithmetic import Arithmetic
+from .base import Base, as_shape
+from .inplace import InPlace
+from .products import Products
+from .reductions import Reductions
+from .shape import Shapes
+
+__all__ = ["Arithmetic", "Base", "InPlace", "Products", "Reductions", "Shapes", "as_shape"]

@@ -1,0 +1,67 @@
+"""Products of matrices and vectors."""
+
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from .base import Base
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class Products(Base):
+    """``@``, and the forms of it that insist on a number of axes."""
+
+    __slots__ = ()
+
+    def __matmul__(self, other: Any) -> "Tensor":
+        a, b = self, self._tensor(other, "matmul")
+        shapes = f"{tuple(a._data.shape)} and {tuple(b._data.shape)}"
+        if not a._data.ndim or not b._data.ndim:
+            raise ValueError(f"matmul: shapes {shapes}, expected at least one axis each; use *")
+        inner = b._data.shape[-2 if b._data.ndim > 1 else -1]
+        if a._data.shape[-1] != inner:
+            raise ValueError(
+                f"matmul: shapes {shapes}: the last axis of the first has {a._data.shape[-1]} "
+                f"elements and the matching axis of the second {inner}, expected equal lengths"
+            )
+        return self.apply_op(ops.MatMul(), a, b)
+
+    def matmul(self, other: "Tensor") -> "Tensor":
+        """The matrix product self @ other; stacks of matrices broadcast, vectors are allowed."""
+        return self @ other
+
+    def _product(self, other: Any, ndim: int, name: str) -> Any:
+        """matmul for operands that must both have ``ndim`` axes."""
+        found = self._data.ndim, self._tensor(other, name)._data.ndim
+        if found != (ndim, ndim):
+            raise ValueError(
+                f"{name}: operands have {found[0]} and {found[1]} axes, expected {ndim} each; "
+                f"matmul takes any"
+            )
+        return self @ other
+
+    def mm(self, other: "Tensor") -> "Tensor":
+        """The product of two matrices."""
+        return self._product(other, 2, "mm")
+
+    def bmm(self, other: "Tensor") -> "Tensor":
+        """The products of two stacks of matrices of the same height, (B, n, k) and (B, k, m)."""
+        if self._data.ndim == 3 == self._tensor(other, "bmm")._data.ndim and (
+            self._data.shape[0] != other._data.shape[0]
+        ):
+            raise ValueError(
+                f"bmm: stacks of {self._data.shape[0]} and {other._data.shape[0]} matrices, "
+                f"expected the same number; matmul broadcasts"
+            )
+        return self._product(other, 3, "bmm")
+
+    def dot(self, other: "Tensor") -> "Tensor":
+        """The inner product of two vectors."""
+        return self._product(other, 1, "dot")
+
+    def outer(self, other: "Tensor") -> "Tensor":
+        """The outer product of two vectors, (n,) and (m,): (n, m)."""
+        if self._data.ndim != 1 or self._tensor(other, "outer")._data.ndim != 1:
+            raise ValueError("outer: expected two vectors")
+        return self.apply_op(ops.Reshape((-1, 1)), self) * other

@@ -1,0 +1,96 @@
+"""Sums, means, extremes and softmaxes: methods that work along axes."""
+
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..ops.base import normalize_dim, normalize_dims
+from .base import Base, Dims, as_dims, numpy_spelling
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class Reductions(Base):
+    """Many numbers to one, or each against the others of its axis."""
+
+    __slots__ = ()
+
+    def _reduce(self, reduction: type[Any], dim: Dims, keepdim: bool, *options: Any) -> Any:
+        name = reduction.__name__.lower()
+        dims = normalize_dims(as_dims(dim), self._data.ndim, name)
+        return self.apply_op(reduction(dims, keepdim, *options), self)
+
+    @numpy_spelling
+    def sum(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
+        """The sum over ``dim`` (an axis, several, or all)."""
+        return self._reduce(ops.Sum, dim, keepdim)
+
+    @numpy_spelling
+    def mean(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
+        """The mean over ``dim`` (an axis, several, or all).
+
+        Raises:
+            TypeError: the Tensor holds integers, whose mean need not be one.
+        """
+        if self._data.dtype.kind != "f":
+            raise TypeError(
+                f"mean: the tensor is {self._data.dtype}, expected a floating type; use .float()"
+            )
+        return self._reduce(ops.Mean, dim, keepdim)
+
+    @numpy_spelling
+    def var(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> "Tensor":
+        """The variance over ``dim``: squared distances from the mean, divided by n - correction."""
+        return self._floating()._reduce(ops.Var, dim, keepdim, correction)
+
+    @numpy_spelling
+    def std(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> "Tensor":
+        """The standard deviation over ``dim``: the root of ``var``."""
+        return self._floating()._reduce(ops.Std, dim, keepdim, correction)
+
+    @numpy_spelling
+    def amax(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
+        """The largest element over ``dim``; where several are, they share the gradient."""
+        return self._reduce(ops.Amax, dim, keepdim)
+
+    @numpy_spelling
+    def amin(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
+        """The smallest element over ``dim``; where several are, they share the gradient."""
+        return self._reduce(ops.Amin, dim, keepdim)
+
+    @numpy_spelling
+    def logsumexp(self, dim: Dims, keepdim: bool = False) -> "Tensor":
+        """log(sum(exp(self))) over ``dim``, without overflow."""
+        return self._floating()._reduce(ops.LogSumExp, dim, keepdim)
+
+    @numpy_spelling
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> "Tensor":
+        """Where the largest element stands along ``dim``, or in the flattened Tensor (int64)."""
+        return self._where_extreme("argmax", dim, keepdim)
+
+    @numpy_spelling
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> "Tensor":
+        """Where the smallest element stands along ``dim``, or in the flattened Tensor (int64)."""
+        return self._where_extreme("argmin", dim, keepdim)
+
+    def _where_extreme(self, name: str, dim: int | None, keepdim: bool) -> Any:
+        axis = None if dim is None else normalize_dim(dim, self._data.ndim, name)
+        find = getattr(self._data, name)
+        if self._data.ndim == 0:
+            return self._new(find())
+        return self._new(find(axis=axis, keepdims=keepdim))
+
+    @numpy_spelling
+    def softmax(self, dim: int) -> "Tensor":
+        """e ** self, divided by its sum along ``dim``."""
+        return self._unary(ops.Softmax(normalize_dim(dim, self._data.ndim, "softmax")))
+
+    @numpy_spelling
+    def log_softmax(self, dim: int) -> "Tensor":
+        """The logarithm of ``softmax``, accurate for small probabilities."""
+        return self._unary(ops.LogSoftmax(normalize_dim(dim, self._data.ndim, "log_softmax")))
+
+    @numpy_spelling
+    def cumsum(self, dim: int) -> "Tensor":
+        """The running sum along ``dim``."""
+        return self.apply_op(ops.CumSum(normalize_dim(dim, self._data.ndim, "cumsum")), self)

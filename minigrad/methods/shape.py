@@ -1,0 +1,180 @@
+"""Other shapes, other orders of axes, and reading parts of a tensor."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+from ..arrays import check_range
+from ..backend import device_of, to_device
+from ..ops.base import broadcast_to, normalize_dim, normalize_dims
+from .base import Base, Dims, as_dims, as_shape
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class Shapes(Base):
+    """The same elements, arranged otherwise or picked out."""
+
+    __slots__ = ()
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        """The same elements in another shape; one length may be -1 and is worked out."""
+        wanted = as_shape(shape)
+        try:
+            return self.apply_op(ops.Reshape(wanted), self)
+        except ValueError as error:
+            raise ValueError(
+                f"reshape: {math.prod(self._data.shape)} elements of shape "
+                f"{tuple(self._data.shape)} do not fit into {wanted}"
+            ) from error
+
+    view = reshape
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
+        """The axes from ``start_dim`` to ``end_dim`` (inclusive) made one."""
+        shape = self._data.shape or (1,)
+        first = normalize_dim(start_dim, len(shape), "flatten")
+        last = normalize_dim(end_dim, len(shape), "flatten")
+        if first > last:
+            raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+        merged = math.prod(shape[first : last + 1])
+        return self.reshape(*shape[:first], merged, *shape[last + 1 :])
+
+    def squeeze(self, dim: Dims = None) -> "Tensor":
+        """Without the axes of length 1: all of them, or those in ``dim``."""
+        shape = self._data.shape
+        dims = normalize_dims(as_dims(dim), len(shape), "squeeze")
+        return self.reshape([n for axis, n in enumerate(shape) if n != 1 or axis not in dims])
+
+    def unsqueeze(self, dim: int) -> "Tensor":
+        """With a new axis of length 1 at ``dim``."""
+        shape = list(self._data.shape)
+        shape.insert(normalize_dim(dim, len(shape) + 1, "unsqueeze"), 1)
+        return self.reshape(shape)
+
+    def expand(self, *shape: Any) -> "Tensor":
+        """Axes of length 1 repeated up to ``shape``; -1 leaves an axis as it is."""
+        wanted, have = as_shape(shape), self._data.shape
+        in_front = len(wanted) - len(have)
+        lengths = tuple(
+            have[i - in_front] if n == -1 and i >= in_front else n for i, n in enumerate(wanted)
+        )
+        fits = in_front >= 0 and all(
+            n in (1, m) for n, m in zip(have, lengths[in_front:], strict=True)
+        )
+        if not fits:
+            raise ValueError(f"expand: shape {tuple(have)} does not repeat to {wanted}")
+        return broadcast_to(self, lengths)
+
+    broadcast_to = expand
+
+    def permute(self, *dims: Any) -> "Tensor":
+        """The axes in another order."""
+        wanted = as_shape(dims)
+        order = normalize_dims(wanted, self._data.ndim, "permute") if wanted else ()
+        if len(order) != self._data.ndim:
+            raise ValueError(
+                f"permute: got {len(order)} axes for a tensor with {self._data.ndim}, expected all"
+            )
+        return self.apply_op(ops.Permute(order), self)
+
+    def transpose(self, dim0: int, dim1: int) -> "Tensor":
+        """Two axes exchanged."""
+        ndim = self._data.ndim
+        order = list(range(ndim))
+        i, j = (normalize_dim(d, ndim, "transpose") for d in (dim0, dim1))
+        if ndim:
+            order[i], order[j] = j, i
+        return self.apply_op(ops.Permute(tuple(order)), self)
+
+    swapaxes = transpose
+
+    @property
+    def T(self) -> "Tensor":
+        """The axes in reverse order: of a matrix, its transpose."""
+        return self.apply_op(ops.Permute(tuple(range(self._data.ndim))[::-1]), self)
+
+    @property
+    def mT(self) -> "Tensor":
+        """Every matrix of a stack transposed: the last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    # ------------------------------------------------------------------------- indexing
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        return self.apply_op(ops.GetItem(self._index(index)), self)
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len: a 0-d tensor has no length")
+        return int(self._data.shape[0])
+
+    def __iter__(self) -> "Iterator[Tensor]":
+        return (self[i] for i in range(len(self)))
+
+    def gather(self, dim: int, index: "Tensor") -> "Tensor":
+        """y[i][j] = self[index[i][j]][j] for dim = 0, self[i][index[i][j]] for dim = 1, and so on.
+
+        index: integers, with as many axes as self, and no longer than self along the others.
+
+        Raises:
+            ValueError: the shapes do not fit.
+            IndexError: an index is out of range.
+        """
+        x, picks = self._data, self._tensor(index, "gather")._data
+        axis = normalize_dim(dim, x.ndim, "gather")
+        if picks.dtype.kind != "i":
+            raise TypeError(f"gather: the index is {picks.dtype}, expected integers")
+        if picks.ndim != x.ndim or any(
+            n > m for i, (n, m) in enumerate(zip(picks.shape, x.shape, strict=True)) if i != axis
+        ):
+            raise ValueError(
+                f"gather: the index has shape {tuple(picks.shape)}, expected {x.ndim} axes, none "
+                f"but {axis} longer than those of {tuple(x.shape)}"
+            )
+        if not x.ndim:
+            return self.reshape(1)[index.reshape(1)].reshape(())
+        check_range(picks, x.shape[axis], "gather", "an index")
+        places = [
+            self._new(
+                to_device(
+                    np.arange(n).reshape([-1 if i == k else 1 for k in range(x.ndim)]), device_of(x)
+                )
+            )
+            for i, n in enumerate(picks.shape)
+        ]
+        places[axis] = index
+        return self[tuple(places)]
+
+    def split(self, split_size: int | list[int], dim: int = 0) -> "tuple[Tensor, ...]":
+        """Pieces along ``dim``: of ``split_size`` each (the last may be smaller), or of the given
+        lengths."""
+        axis = normalize_dim(dim, self._data.ndim, "split")
+        length = self._data.shape[axis]
+        if isinstance(split_size, int):
+            if split_size <= 0:
+                raise ValueError(f"split: split_size is {split_size}, expected at least 1")
+            full, rest = divmod(length, split_size)
+            sizes = [split_size] * full + ([rest] if rest or not full else [])
+        else:
+            sizes = list(split_size)
+            if sum(sizes) != length or min(sizes, default=0) < 0:
+                raise ValueError(f"split: lengths {sizes} do not add up to {length}")
+        pieces, start = [], 0
+        for size in sizes:
+            pieces.append(self[(slice(None),) * axis + (slice(start, start + size),)])
+            start += size
+        return tuple(pieces)
+
+    def chunk(self, chunks: int, dim: int = 0) -> "tuple[Tensor, ...]":
+        """At most ``chunks`` pieces of equal length along ``dim`` (the last may be smaller)."""
+        if chunks <= 0:
+            raise ValueError(f"chunk: chunks is {chunks}, expected at least 1")
+        length = self._data.shape[normalize_dim(dim, self._data.ndim, "chunk")]
+        if length == 0:
+            return self.split([0] * chunks, dim)
+        return self.split(math.ceil(length / chunks), dim)
