@@ -4,7 +4,7 @@
 #
 #     make demo ARGS="--data mnist --depth 30"
 #     make test ARGS="tests/nn -x"
-#     make test PYTHON=python3.13
+#     make test PYTHON=python3.13     (stays with it until another one is named)
 
 PYTHON ?= python3
 VENV := .venv
@@ -64,4 +64,12 @@ $(VENV)/.created:
 	       "Name a newer one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	@touch $@
+	@echo $(PYTHON) >$@
+
+# An environment of another Python than the one that was asked for is made anew.
+ifneq ($(origin PYTHON),file)
+ifneq ($(PYTHON),$(shell cat $(VENV)/.created 2>/dev/null))
+.PHONY: another-python
+$(VENV)/.created: another-python
+endif
+endif
