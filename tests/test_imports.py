@@ -108,12 +108,9 @@ def judge(module: str, target: str, in_function: bool) -> str | None:
     if module == "minigrad":
         return None
     here, there = part_of(module), part_of(target)
-    if here is None:
-        return "belongs to no level: give it one in LEVELS"
+    assert here is not None
     if there is None:
-        return (
-            f"imports {target}, which belongs to no level: import from the module that defines it"
-        )
+        return f"imports {target}, which is in no module of LEVELS: name the one that defines it"
     if here == there or LEVEL[there] < LEVEL[here]:
         return None
     relation = "beside" if LEVEL[there] == LEVEL[here] else "above"
