@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -17,6 +18,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Of the Python files in tests/, collect the tests alone: the search for doctests would import
+    the helpers too, some of which need what is not installed."""
+    helper = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if helper else None
 
 
 def seed_of(node: pytest.Item) -> int:
