@@ -29,7 +29,7 @@ class TensorDataset:
         TypeError: an array holds something other than real numbers (``None``, text, objects), or a
             tensor requires grad.
         ValueError: there is no array or no sample, the lengths differ, a nested list is ragged, or
-            a number is NaN or infinite.
+            a number is NaN, infinite or masked.
 
     >>> dataset = TensorDataset([[0.5, 1.5], [2.5, 3.5]], [7, 8])
     >>> len(dataset), dataset[1][0].shape, dataset[1][1].item()
@@ -88,6 +88,8 @@ def _checked(name: str, values: Any) -> Tensor:
     """``values`` as a tensor of finite real numbers that requires no grad."""
     if isinstance(values, Tensor):
         column = values
+    elif np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries, expected numbers. Drop or fill those rows.")
     else:
         try:
             column = tensor(values)
@@ -101,7 +103,8 @@ def _checked(name: str, values: Any) -> Tensor:
     xp = array_module(array)
     if array.dtype.kind == "f" and not bool(xp.isfinite(array).all()):
         nans, infinities = int(xp.isnan(array).sum()), int(xp.isinf(array).sum())
-        bad = ~xp.isfinite(array).reshape(len(array), -1).all(axis=1) if array.ndim else array
+        finite = xp.atleast_1d(xp.isfinite(array))
+        bad = ~finite.reshape(len(finite), -1).all(axis=1)
         raise ValueError(
             f"{name} {column.shape} holds {nans} NaN and {infinities} infinite values, in "
             f"{int(bad.sum())} rows of which row {int(bad.argmax())} is the first; expected finite "

@@ -80,6 +80,11 @@ def test_samples_may_change_afterwards(x: np.ndarray, index: Any) -> None:
     np.testing.assert_array_equal(dataset[:][0].numpy(), x)
 
 
+def test_a_masked_array_without_a_missing_entry_is_an_array() -> None:
+    (x,) = TensorDataset(np.ma.masked_greater(GOOD, 99))[:]
+    np.testing.assert_array_equal(x.numpy(), GOOD)
+
+
 def test_tensors_go_in_too(x: np.ndarray, y: np.ndarray) -> None:
     dataset = TensorDataset(mg.tensor(x), mg.tensor(y))
     np.testing.assert_array_equal(dataset[[1, 0]][0].numpy(), x[[1, 0]])
@@ -130,6 +135,8 @@ GOOD = np.array([[1.5, 2.5], [3.5, 4.5], [5.5, 6.5], [7.5, 8.5]])
             ["array 1 (4, 2)", "2 NaN and 1 infinite", "in 2 rows", "row 2 is the first"],
         ),
         (([[0.5], [np.inf]],), ValueError, ["0 NaN and 1 infinite", "row 1"]),
+        ((float("nan"),), ValueError, ["1 NaN"]),
+        ((np.ma.masked_greater(GOOD, 8),), ValueError, ["array 0 has masked entries"]),
     ],
 )
 def test_bad_data_is_refused(arrays: tuple[Any, ...], error: type, says: list[str]) -> None:

@@ -107,6 +107,15 @@ def test_the_digits_in_proportion() -> None:
     assert Counter(test.tolist()) == dict.fromkeys(range(10), 10)
 
 
+def test_rare_labels_are_in_both_parts_at_the_cost_of_the_common() -> None:
+    # 5% of 100 rows are 5; in proportion the rare labels would have 0.1 rows each.
+    y = np.repeat([0, 1, 2, 3], [2, 2, 2, 94])
+    _, test = train_test_split(y, test_size=0.05, stratify=y)
+    assert np.bincount(test).tolist() == [1, 1, 1, 2]
+    train, _ = train_test_split(y, test_size=0.95, stratify=y)
+    assert np.bincount(train).tolist() == [1, 1, 1, 2]
+
+
 def test_labels_of_any_kind() -> None:
     names = ["cat", "dog", "cat", "dog", "cat", "cat", "dog", "dog"]
     train, test = train_test_split(names, test_size=0.5, stratify=names)
