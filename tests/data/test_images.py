@@ -81,14 +81,6 @@ def test_digits_are_the_callers_own() -> None:
     assert labels.max() == 9
 
 
-def test_digits_agree_with_scikit_learn() -> None:
-    datasets = pytest.importorskip("sklearn.datasets", reason="needs scikit-learn")
-    expected = datasets.load_digits()
-    raw, y = load_digits(scale=False)
-    np.testing.assert_array_equal(raw, expected.images)
-    np.testing.assert_array_equal(y, expected.target)
-
-
 # ---------------------------------------------------------------------------- a folder of the user
 
 
