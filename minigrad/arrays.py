@@ -20,13 +20,26 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
         raise TypeError(f"dtype: got {dtype!r}, expected a NumPy type such as float32") from None
     if found.kind not in "fiub" or found.itemsize > 8:
         raise TypeError(f"dtype: got {found}, expected float16/32/64, an integer type or bool")
-    return found.newbyteorder("=")
+    return found if found.isnative else found.newbyteorder("=")
+
+
+def plain_array(array: Array) -> Array:
+    """``array`` without what a subclass of ndarray adds to it.
+
+    Raises:
+        TypeError: masked entries, which would become numbers.
+    """
+    if type(array) is np.ndarray or not isinstance(array, np.ndarray):
+        return array
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError("tensor: the array has masked entries, expected numbers; use .filled(...)")
+    return np.asarray(array)
 
 
 def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
     """A new array with the numbers in ``data``, checked; see ``Tensor`` for the rules."""
     if is_array(data):
-        array = data
+        array = plain_array(data)
         device = device_of(data) if device is None else Device(device)
     else:
         try:
@@ -38,7 +51,7 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
         typed = isinstance(data, np.generic) or (
             isinstance(data, (list, tuple)) and len(data) and hasattr(data[0], "dtype")
         )
-        if array.dtype == np.float64 and not typed:
+        if dtype is None and array.dtype == np.float64 and not typed:
             array = array.astype(np.float32)
         device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
@@ -61,7 +74,7 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
     """
     outside = (index < 0) | (index >= length)
     if outside.any():
-        first = tuple(int(i[0]) for i in outside.nonzero())
+        first = tuple(int(i) for i in np.unravel_index(int(outside.argmax()), outside.shape))
         raise IndexError(
             f"{name}: {what} is {int(index[first])} (at position {first}), "
             f"expected 0 to {length - 1}"

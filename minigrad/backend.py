@@ -7,6 +7,8 @@ CuPy is imported when a device is asked for, never by ``import minigrad``: impor
 tenth of a second, and merely looking for a GPU starts a driver that forked processes cannot use.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from types import ModuleType
@@ -164,7 +166,7 @@ def owner(array: Array) -> Array:
 
 # ------------------------------------------------------------------------------------- random
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -178,5 +180,8 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 
 def default_generator() -> np.random.Generator:
-    """The generator that ``manual_seed`` starts."""
+    """The generator that ``manual_seed`` starts; unseeded, it starts anywhere."""
+    global _generator
+    if _generator is None:  # made when first asked for: importing numpy.random takes a while
+        _generator = np.random.default_rng()
     return _generator

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_dtype
+from .arrays import as_dtype, plain_array
 from .backend import Device as _Device
 from .backend import array_module, default_device, default_generator, to_device
 from .methods import as_shape
@@ -146,4 +146,4 @@ def from_numpy(array: Any) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: got a {type(array).__name__}, expected a numpy.ndarray")
     as_dtype(array.dtype)
-    return Tensor._wrap(array)
+    return Tensor._wrap(plain_array(array))

@@ -85,6 +85,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace):
     def data(self, data: Any) -> None:
         if isinstance(data, Tensor):
             data = data._data
+        if isinstance(data, np.generic):  # arithmetic on a 0-d array ends in a NumPy scalar
+            data = np.asarray(data)
         if not is_array(data):
             raise TypeError(f"data: got a {type(data).__name__}, expected an array")
         if self._requires_grad and data.dtype.kind != "f":

@@ -265,8 +265,8 @@ class _Problem:
         for _ in range(3):
             seeds = [_away_from_zero(self.rng, shape) for shape in sizes]
             for i, found in zip(self.checked, self.analytic(seeds), strict=True):
-                direction = self.rng.standard_normal(found.shape)
-                direction /= np.linalg.norm(direction) or 1.0
+                direction: Any = self.rng.standard_normal(found.shape)
+                direction /= np.linalg.norm(direction)
                 slope = self.slope_of_loss(seeds, i, direction)
                 along = float((found * direction).sum())
                 if not self.close(along, slope):

@@ -234,7 +234,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_import_minigrad_loads_little_beside_numpy() -> None:
-    numpy = modules_after("import numpy, numpy.random")  # a part that NumPy loads when it is used
+    numpy = modules_after("import numpy")
     added = modules_after("import numpy, minigrad") - numpy
     own = {name for name in added if name.partition(".")[0] == "minigrad"}
     assert "minigrad.tensor" in own

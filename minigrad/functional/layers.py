@@ -25,12 +25,12 @@ def floating(input: Tensor, name: str) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x for x > 0, else negative_slope * x, elementwise."""
-    return apply(ops.LeakyReLU(negative_slope), floating(input, "leaky_relu"))
+    return apply(ops.LeakyReLU(float(negative_slope)), floating(input, "leaky_relu"))
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x for x > 0, else alpha (e^x - 1), elementwise."""
-    return apply(ops.ELU(alpha), floating(input, "elu"))
+    return apply(ops.ELU(float(alpha)), floating(input, "elu"))
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -49,7 +49,7 @@ def silu(input: Tensor) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, elementwise; x itself where beta x > threshold."""
-    return apply(ops.Softplus(beta, threshold), floating(input, "softplus"))
+    return apply(ops.Softplus(float(beta), float(threshold)), floating(input, "softplus"))
 
 
 # ------------------------------------------------------------------------------------ layers
@@ -133,14 +133,14 @@ def batch_norm(
                 "batch_norm: without training, running_mean and running_var are needed"
             )
         statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
-        return apply(ops.BatchNormEval(eps), input, *statistics, *affine)
+        return apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
     m = input.numel() // channels if channels else 0
     if m == 1:
         raise ValueError(
             f"batch_norm: input of shape {input.shape} has one value per channel; training needs "
             f"at least two (use a larger batch, drop_last=True in the loader, or eval())"
         )
-    op = ops.BatchNorm(eps)
+    op = ops.BatchNorm(float(eps))
     y = apply(op, input, *affine)
     if running_mean is not None and running_var is not None:
         _, _, mean, var = op.memo(op.standardize, input._data)
@@ -173,7 +173,7 @@ def layer_norm(
     if bias is not None and weight is None:
         weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
     affine = tuple(v for v in (weight, bias) if v is not None)
-    return apply(ops.LayerNorm(len(shape), eps), input, *affine)
+    return apply(ops.LayerNorm(len(shape), float(eps)), input, *affine)
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:

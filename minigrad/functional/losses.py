@@ -168,7 +168,7 @@ def huber_loss(
     _same_shape("huber_loss", input, target)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
-    return _reduced(apply(ops.Huber(delta), input, target), reduction, "huber_loss")
+    return _reduced(apply(ops.Huber(float(delta)), input, target), reduction, "huber_loss")
 
 
 def binary_cross_entropy_with_logits(

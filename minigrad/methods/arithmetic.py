@@ -159,14 +159,15 @@ class Arithmetic(Base):
         """
         if min is None and max is None:
             raise ValueError("clamp: got neither min nor max, expected at least one")
-        for bound in (min, max):
-            if not isinstance(bound, (int, float, np.number, type(None))):
+        low, high = (b.item() if isinstance(b, np.generic) else b for b in (min, max))
+        for bound in (low, high):
+            if not isinstance(bound, (int, float, type(None))):
                 raise TypeError(
                     f"clamp: a bound is a {type(bound).__name__}, expected a number; "
                     f"for Tensors use maximum and minimum"
                 )
-        x = self._floating() if isinstance(min, float) or isinstance(max, float) else self
-        return self.apply_op(ops.Clamp(min, max), x)
+        x = self._floating() if isinstance(low, float) or isinstance(high, float) else self
+        return self.apply_op(ops.Clamp(low, high), x)
 
     def maximum(self, other: "Tensor") -> "Tensor":
         """The larger of two Tensors, elementwise."""

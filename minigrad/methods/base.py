@@ -68,10 +68,10 @@ class Base:
 
     def _other(self, other: Any, name: str) -> Any:
         """The other operand: a Tensor, a Python number, or NotImplemented."""
+        if isinstance(other, np.generic):  # before float: numpy.float64 is one, and would widen
+            return other.item()
         if isinstance(other, (Base, bool, int, float)):
             return other
-        if isinstance(other, np.generic):
-            return other.item()
         if is_array(other) or isinstance(other, (list, tuple)):
             raise TypeError(
                 f"{name}: one operand is a Tensor and the other a {type(other).__name__}, "

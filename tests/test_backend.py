@@ -1,0 +1,164 @@
+"""Devices, and the honest answer where there is no GPU."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import backend
+
+
+@pytest.fixture
+def fresh_probe(monkeypatch):
+    """Let cuda_status look again, and forget what it found here afterwards."""
+    monkeypatch.setattr(backend, "_cuda_status", None)
+    monkeypatch.delenv("MINIGRAD_NO_CUDA", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "index"),
+    [("cpu", "cpu", None), ("cuda", "cuda", 0), ("cuda:0", "cuda", 0), ("cuda:3", "cuda", 3)],
+)
+def test_a_device_has_a_type_and_an_index(name, kind, index):
+    device = mg.device(name)
+    assert (device.type, device.index) == (kind, index)
+    assert repr(device) == f"device('{device}')"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cpu:0", "", "cuda:-1"])
+def test_an_unknown_device_is_an_error(name):
+    with pytest.raises(ValueError, match="expected 'cpu', 'cuda' or"):
+        mg.device(name)
+
+
+def test_a_tensor_is_on_the_cpu():
+    assert mg.zeros(2).device == "cpu"
+    assert mg.zeros(2).to("cpu").cpu().device == "cpu"
+
+
+def test_switched_off_by_the_environment(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_NO_CUDA", "1")
+    working, reason = backend.cuda_status()
+    assert not working
+    assert "MINIGRAD_NO_CUDA" in reason
+    with pytest.raises(RuntimeError, match="MINIGRAD_NO_CUDA"):
+        mg.zeros(2).cuda()
+    with pytest.raises(RuntimeError, match="not available"):
+        mg.zeros(2, device="cuda")
+
+
+def fake_cupy(folder, source):
+    (folder / "cupy.py").write_text(source)
+    return folder
+
+
+SITUATIONS = {
+    "import broken": ("raise ImportError('libfoo.so is missing')", "cannot be imported"),
+    "crash at import": ("raise OSError('bad')", "cannot be imported"),
+    "a missing dependency": ("import no_such_module_at_all", "cannot be imported"),
+    "no driver": (
+        """
+class cuda:
+    class runtime:
+        @staticmethod
+        def getDeviceCount():
+            raise RuntimeError('driver version is insufficient')
+""",
+        "no usable CUDA driver .driver version",
+    ),
+    "no device": (
+        """
+class cuda:
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 0)
+""",
+        "no CUDA device",
+    ),
+    "no compiler": (
+        """
+class cuda:
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 1)
+def asarray(x):
+    raise RuntimeError('libnvrtc was not found')
+""",
+        "test kernel failed .*libnvrtc",
+    ),
+    "wrong answers": (
+        """
+import numpy
+class cuda:
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 1)
+asarray = lambda x: numpy.asarray(x) * 2
+""",
+        "1 \\+ 2 = 6",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_reason_is_told_apart(situation, tmp_path, monkeypatch, fresh_probe):
+    source, message = SITUATIONS[situation]
+    monkeypatch.syspath_prepend(fake_cupy(tmp_path, source))
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    working, reason = backend.cuda_status()
+    sys.modules.pop("cupy", None)
+    assert not working
+    import re
+
+    assert re.search(message, reason), reason
+
+
+def test_cupy_missing_names_the_extra(monkeypatch, fresh_probe):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # makes `import cupy` fail as if it were absent
+    working, reason = backend.cuda_status()
+    assert not working
+    assert "minigrad[cuda13]" in reason
+
+
+def test_a_working_gpu_is_reported(tmp_path, monkeypatch, fresh_probe):
+    source = """
+import numpy
+__version__ = "14.2.0"
+class cuda:
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 2)
+class ndarray: pass
+asarray = numpy.asarray
+"""
+    monkeypatch.syspath_prepend(fake_cupy(tmp_path, source))
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    assert backend.cuda_status() == (True, "2 CUDA devices, CuPy 14.2.0")
+    assert backend.cuda_status()[0], "the answer is remembered"
+    sys.modules.pop("cupy", None)
+
+
+def test_the_default_device_comes_from_the_environment():
+    code = "import minigrad as mg; print(mg.default_device())"
+    environment = {**os.environ, "MINIGRAD_DEVICE": "cuda:1"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "cuda:1"
+
+
+def test_the_default_device_can_be_set(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_NO_CUDA", "1")
+    with pytest.raises(RuntimeError, match="not available"):
+        mg.set_default_device("cuda")
+    assert mg.default_device() == "cpu", "a failed request changes nothing"
+    mg.set_default_device("cpu")
+    assert mg.zeros(1).device == "cpu"
+    mg.set_default_device(None)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    mg.manual_seed(7)
+    first = mg.randn(5).numpy()
+    mg.manual_seed(7)
+    np.testing.assert_array_equal(mg.randn(5).numpy(), first)
+    assert not np.array_equal(mg.randn(5).numpy(), first)

@@ -1,0 +1,83 @@
+"""New tensors, compared with NumPy's and with what their names promise."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 4)])
+def test_zeros_and_ones_in_both_spellings_of_a_shape(shape):
+    for make, value in ((mg.zeros, 0), (mg.ones, 1)):
+        for tensor in (make(shape), make(*shape)):
+            assert tensor.shape == shape
+            assert tensor.dtype == mg.float32
+            assert (tensor.numpy() == value).all()
+
+
+def test_like():
+    x = mg.full((2, 3), 2.5, dtype=mg.float64)
+    assert mg.zeros_like(x).dtype == mg.float64
+    assert mg.ones_like(x, dtype=mg.int64).tolist() == [[1] * 3] * 2
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(2.5, "float32"), (2, "int64"), (True, "bool")])
+def test_full_takes_the_type_of_its_value(value, dtype):
+    tensor = mg.full((2,), value)
+    assert tensor.dtype == dtype
+    assert tensor.tolist() == [value] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dtype"), [((5,), "int64"), ((2, 9, 3), "int64"), ((0.0, 1, 0.25), "float32")]
+)
+def test_arange(arguments, dtype):
+    tensor = mg.arange(*arguments)
+    assert tensor.dtype == dtype
+    np.testing.assert_array_equal(tensor.numpy(), np.arange(*arguments, dtype=dtype))
+
+
+def test_linspace_and_eye():
+    np.testing.assert_allclose(mg.linspace(-1, 1, 5).numpy(), [-1, -0.5, 0, 0.5, 1])
+    assert mg.eye(2, 3).tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert mg.eye(2).tolist() == [[1, 0], [0, 1]]
+
+
+def test_randn_has_mean_0_and_standard_deviation_1():
+    sample = mg.randn(200, 200).numpy()
+    assert abs(sample.mean()) < 0.03
+    assert abs(sample.std() - 1) < 0.03
+
+
+@pytest.mark.parametrize("dtype", [mg.float16, mg.float32, mg.float64])
+def test_rand_lies_in_the_half_open_interval(dtype):
+    sample = mg.rand(100_000, dtype=dtype).numpy()
+    assert sample.dtype == dtype
+    assert sample.min() >= 0
+    assert sample.max() < 1, "rounding to few digits must not reach 1"
+    assert abs(sample.mean() - 0.5) < 0.02
+
+
+def test_randint_and_randperm():
+    numbers = mg.randint(3, 6, size=(1000,))
+    assert set(numbers.tolist()) == {3, 4, 5}
+    assert mg.randint(2, size=(50,)).numpy().max() == 1
+    assert sorted(mg.randperm(20).tolist()) == list(range(20))
+
+
+def test_requires_grad():
+    assert mg.zeros(2, requires_grad=True).requires_grad
+    assert mg.randn(2, requires_grad=True).is_leaf
+    with pytest.raises(TypeError, match="int64"):
+        mg.arange(3, requires_grad=True)
+
+
+def test_from_numpy_shares_memory():
+    array = np.arange(3.0)
+    tensor = mg.from_numpy(array)
+    array[0] = 5
+    assert tensor[0].item() == 5
+    with pytest.raises(TypeError, match="list"):
+        mg.from_numpy([1.0])
+    with pytest.raises(TypeError, match="complex"):
+        mg.from_numpy(np.array([1j]))
