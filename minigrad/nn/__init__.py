@@ -1,1 +1,62 @@
-"""Modules: named parameters and buffers, with a train/eval state."""
+"""Modules: named parameters and buffers, with a train/eval state.
+
+This file is the table of contents. Start with ``module.py``; ``linear.py`` is the shortest layer
+with parameters and ``batchnorm.py`` the one with the most state.
+"""
+
+from . import init, utils
+from .activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from .batchnorm import BatchNorm1d, BatchNorm2d
+from .container import ModuleDict, ModuleList, Sequential
+from .dropout import Dropout
+from .embedding import Embedding
+from .layernorm import LayerNorm
+from .linear import Linear
+from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss, NLLLoss
+from .module import Module
+from .parameter import Parameter
+from .shape import Flatten, Identity
+
+__all__ = [
+    "Module",
+    "Parameter",
+    "Sequential",
+    "ModuleList",
+    "ModuleDict",
+    "Linear",
+    "Embedding",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "LayerNorm",
+    "Dropout",
+    "Identity",
+    "Flatten",
+    "Sigmoid",
+    "Tanh",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "GELU",
+    "SiLU",
+    "Softplus",
+    "Softmax",
+    "LogSoftmax",
+    "CrossEntropyLoss",
+    "NLLLoss",
+    "MSELoss",
+    "HuberLoss",
+    "BCEWithLogitsLoss",
+    "init",
+    "utils",
+]

@@ -1,0 +1,160 @@
+"""BatchNorm: pre-activations kept in the range in which an activation responds.
+
+Three ideas meet here.
+
+*Normalise.* In training each channel is shifted and scaled to mean 0 and variance 1 over the
+batch, so that 99.7% of roughly normal values lie in [-3, 3], where the sigmoid is not flat. In the
+backward pass the same division by sigma enlarges a gradient that came through a channel of small
+spread.
+
+*Give back.* ``weight`` (gamma) and ``bias`` (beta) scale and shift the result and are learnt. With
+gamma = sqrt(var + eps) and beta = mu the layer is the identity: what the network could express
+before, it still can.
+
+*Remember.* A prediction must not depend on what else is in the batch. So training also keeps
+running averages of mean and variance, and evaluation uses these, as constants: the map is affine
+there, and its gradient a different one.
+
+The derivation of both gradients stands in ``ops/normalization.py``.
+Ioffe and Szegedy (2015), "Batch Normalization: Accelerating Deep Network Training by Reducing
+Internal Covariate Shift".
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import functional as F
+from ..creation import ones, zeros
+from ..gradmode import no_grad
+from ..tensor import Tensor
+from . import init
+from .linear import checked_size, new_parameter
+from .module import Module
+
+
+class BatchNorm(Module):
+    """What ``BatchNorm1d`` and ``BatchNorm2d`` share; they differ in the inputs they take.
+
+    y = weight (x - mean) / sqrt(var + eps) + bias, per channel.    x, y: (N, C, ...)
+
+    Args:
+        num_features: C.
+        eps: keeps the root away from 0.
+        momentum: the running statistics move by this share towards each batch's. None: they are
+            the plain average over all batches so far.
+        affine: whether there are ``weight`` and ``bias``, each (C,).
+        track_running_stats: whether there are running statistics; without them the batch's are
+            used in evaluation too.
+        device: where parameters and buffers are made.
+        dtype: their type, float32 by default.
+
+    Buffers: ``running_mean`` and ``running_var`` (C,), of the batches' means and unbiased variances
+    (divided by m - 1, though the layer itself divides by m), and ``num_batches_tracked`` ().
+
+    Raises:
+        ValueError: when called: the input has the wrong axes or channels, or, where the batch's
+            statistics are used, fewer than two values per channel. No buffer has changed then.
+    """
+
+    axes: ClassVar[dict[int, str]] = {}
+    """The inputs that are taken: number of axes and how to write them."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_features = checked_size(f"{type(self).__name__}: num_features", num_features)
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        for name in ("weight", "bias"):
+            vector = new_parameter((num_features,), device, dtype) if affine else None
+            self.register_parameter(name, vector)
+        kind = np.float32 if dtype is None else dtype
+        statistics: dict[str, Tensor | None] = dict.fromkeys(
+            ("running_mean", "running_var", "num_batches_tracked")
+        )
+        if track_running_stats:
+            statistics = {
+                "running_mean": zeros(num_features, dtype=kind, device=device),
+                "running_var": ones(num_features, dtype=kind, device=device),
+                "num_batches_tracked": zeros((), dtype=np.int64, device=device),
+            }
+        for name, buffer in statistics.items():
+            self.register_buffer(name, buffer)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Forget the batches seen: mean 0, variance 1, none counted."""
+        if self.track_running_stats:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """The start: weight 1, bias 0, no batches seen."""
+        self.reset_running_stats()
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See the class."""
+        self._check(input)
+        by_batch = self.training or self.running_mean is None
+        updating = self.training and self.track_running_stats
+        momentum = self.momentum
+        if momentum is None:  # 1/k for the k-th batch makes a running average a plain one
+            momentum = 1 / (int(self.num_batches_tracked) + 1) if updating else 0.0
+        y = F.batch_norm(
+            input,
+            self.running_mean if updating or not by_batch else None,
+            self.running_var if updating or not by_batch else None,
+            self.weight,
+            self.bias,
+            by_batch,
+            momentum,
+            self.eps,
+        )
+        if updating:  # counted last: an input that was refused has not been seen
+            with no_grad():
+                self.num_batches_tracked.add_(1)
+        return y
+
+    def _check(self, input: Tensor) -> None:
+        kind = type(self).__name__
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{kind}: the input is a {type(input).__name__}, expected a Tensor")
+        if input.ndim not in self.axes:
+            expected = " or ".join(self.axes.values())
+            raise ValueError(f"{kind}: input has shape {input.shape}, expected {expected}")
+        if input.shape[1] != self.num_features:
+            raise ValueError(
+                f"{kind}: input has {input.shape[1]} channels in axis 1, expected "
+                f"{self.num_features} (input is {input.shape})"
+            )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(BatchNorm):
+    """BatchNorm for (N, C) and (N, C, L); see ``BatchNorm`` for arguments and errors."""
+
+    axes: ClassVar[dict[int, str]] = {2: "(N, C)", 3: "(N, C, L)"}
+
+
+class BatchNorm2d(BatchNorm):
+    """BatchNorm for (N, C, H, W); see ``BatchNorm`` for arguments and errors."""
+
+    axes: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}

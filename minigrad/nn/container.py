@@ -1,0 +1,130 @@
+"""Modules made of modules: in a row, in a list, by name."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from .module import Module
+
+
+class _Row(Module):
+    """Modules under the names "0", "1", ...: what ``Sequential`` and ``ModuleList`` share."""
+
+    def _in_order(self) -> list[tuple[str, Module]]:
+        return list(self._own("module"))
+
+    def _name_at(self, index: int) -> str:
+        names = [name for name, _ in self._in_order()]
+        try:
+            return names[index]
+        except IndexError:
+            raise IndexError(
+                f"{type(self).__name__}: there is no module {index}, only {len(names)} of them"
+            ) from None
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._made_of(self._in_order()[index])
+        return self.__dict__[self._name_at(index)]
+
+    def _made_of(self, named: list[tuple[str, Module]]) -> Self:
+        raise NotImplementedError
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self.add_module(self._name_at(index), module)
+
+    def __len__(self) -> int:
+        return len(self._in_order())
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([module for _, module in self._in_order()])
+
+    def append(self, module: Module) -> Self:
+        """Add one at the end; returns itself."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add several at the end; returns itself."""
+        for module in modules:
+            self.append(module)
+        return self
+
+
+class Sequential(_Row):
+    """The modules one after the other: the output of each is the input of the next.
+
+    ``Sequential(a, b)`` names them "0" and "1", ``Sequential({"fc": a, "out": b})`` as given.
+    ``model[0]``, ``model[-1]``, ``model[:2]`` (a Sequential of the same modules), ``len(model)``
+    and iteration work as for a list.
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            for index, part in enumerate(modules):
+                self.add_module(str(index), part)  # type: ignore[arg-type]
+
+    def forward(self, input: Any) -> Any:
+        """See the class."""
+        for module in self:
+            input = module(input)
+        return input
+
+    def _made_of(self, named: list[tuple[str, Module]]) -> Self:
+        return type(self)(dict(named))
+
+
+class ModuleList(_Row):
+    """A list of modules that are registered, which those in a plain list would not be."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.extend(modules)
+
+    def _made_of(self, named: list[tuple[str, Module]]) -> Self:
+        return type(self)(module for _, module in named)
+
+
+class ModuleDict(Module):
+    """A dict of modules that are registered, which those in a plain dict would not be."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def __getitem__(self, name: str) -> Module:
+        if name not in self:
+            raise KeyError(f"ModuleDict: there is no {name!r}, only {', '.join(self) or 'nothing'}")
+        module: Module = self.__dict__[name]
+        return module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self.add_module(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self._own("module"))
+
+    def __len__(self) -> int:
+        return len(dict(self._own("module")))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._own("module")))
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return dict(self._own("module")).keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return dict(self._own("module")).values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """The names with their modules."""
+        return dict(self._own("module")).items()

@@ -1,0 +1,113 @@
+"""Backward hooks of modules: seeing the gradients that leave and enter a layer.
+
+A hook on a Tensor sees the gradient from *all* users of the tensor, which for the input of a layer
+may be more than this layer. So the inputs, and likewise the outputs, are passed through one
+operation that changes nothing and that nobody else uses; the gradient at that operation is the
+gradient through the layer. Several inputs are joined into one vector for it, because only then is
+there one moment in the backward pass at which the gradients of all of them are known.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..functional import cat
+from ..gradmode import is_grad_enabled
+from ..tensor import Tensor
+
+BackwardHook = Callable[[Any, tuple[Tensor | None, ...], tuple[Tensor | None, ...]], Any]
+Gradients = tuple[Tensor | None, ...]
+
+
+def run_watched(
+    module: Any, hooks: Sequence[BackwardHook], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """``module.forward(*args, **kwargs)``, with ``hooks`` called when the backward pass comes by.
+
+    Raises:
+        TypeError: the output is neither a Tensor nor a tuple or list.
+    """
+    if not is_grad_enabled():
+        return module.forward(*args, **kwargs)
+    inputs = _places(args)
+    grad_output: Gradients = ()
+
+    def call_hooks(grad_input: Gradients) -> Gradients:
+        for hook in hooks:
+            answer = hook(module, grad_input, grad_output)
+            if answer is not None:
+                grad_input = answer if isinstance(answer, tuple) else (answer,)
+                _check(module, grad_input, args, inputs)
+        return grad_input
+
+    def at_input(grads: Gradients) -> Gradients:
+        grad_input = call_hooks(_spread(grads, inputs, len(args)))
+        return tuple(grad_input[i] for i in inputs)
+
+    def at_output(grads: Gradients) -> Gradients:
+        nonlocal grad_output
+        grad_output = _spread(grads, places, len(outputs))
+        if not inputs:
+            call_hooks((None,) * len(args))
+        return grads
+
+    output = module.forward(*_passed(args, inputs, at_input), **kwargs)
+    if not isinstance(output, (Tensor, tuple, list)):
+        raise TypeError(
+            f"{type(module).__name__}: a full backward hook needs an output that is a Tensor or a "
+            f"tuple of Tensors, got a {type(output).__name__}"
+        )
+    outputs = (output,) if isinstance(output, Tensor) else tuple(output)
+    places = _places(outputs)
+    passed = _passed(outputs, places, at_output)
+    return passed[0] if isinstance(output, Tensor) else type(output)(passed)
+
+
+def _places(values: tuple[Any, ...]) -> list[int]:
+    return [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
+
+
+def _spread(grads: Gradients, places: list[int], length: int) -> Gradients:
+    """``grads`` at their places among ``length``, None elsewhere."""
+    found = dict(zip(places, grads, strict=True))
+    return tuple(found.get(i) for i in range(length))
+
+
+def _passed(
+    values: tuple[Any, ...], places: list[int], hook: Callable[[Gradients], Gradients]
+) -> tuple[Any, ...]:
+    """``values`` with the Tensors at ``places`` one operation later; in the backward pass
+    ``hook`` gets all of their gradients, and what it returns goes on."""
+    tensors = [values[i] for i in places]
+    if not tensors:
+        return values
+    if len(tensors) == 1:
+        joined = tensors[0].reshape(tensors[0].shape)
+        joined.register_hook(lambda grad: hook((grad,))[0])
+        pieces: Any = [joined]
+    else:
+        sizes, shapes = [t.numel() for t in tensors], [t.shape for t in tensors]
+        joined = cat([t.reshape(-1) for t in tensors])
+        joined.register_hook(lambda grad: _flat(hook(_unflat(grad, sizes, shapes))))
+        pieces = _unflat(joined, sizes, shapes)
+    replaced = dict(zip(places, pieces, strict=True))
+    return tuple(replaced.get(i, v) for i, v in enumerate(values))
+
+
+def _flat(grads: Sequence[Any]) -> Tensor:
+    return cat([g.reshape(-1) for g in grads])
+
+
+def _unflat(flat: Tensor, sizes: list[int], shapes: list[tuple[int, ...]]) -> tuple[Tensor, ...]:
+    pieces = flat.split(sizes)
+    return tuple(piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
+
+
+def _check(module: Any, answer: tuple[Any, ...], args: tuple[Any, ...], inputs: list[int]) -> None:
+    """What a hook returned must fit the inputs."""
+    expected = [tuple(args[i].shape) if i in inputs else None for i in range(len(args))]
+    got = [tuple(g.shape) if isinstance(g, Tensor) else None for g in answer]
+    if len(got) != len(expected) or any(got[i] != expected[i] for i in inputs):
+        raise RuntimeError(
+            f"{type(module).__name__}: a full backward hook returned gradients of shapes {got}, "
+            f"expected {expected}: one for each positional argument"
+        )

@@ -1,0 +1,81 @@
+"""Gradient clipping: a step is never longer than it should be, however steep the loss is."""
+
+import math
+from collections.abc import Iterable
+
+from ..backend import Array, array_module
+from ..gradmode import no_grad
+from ..ops.base import wide
+from ..tensor import Tensor
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Shorten the gradients, taken together as one vector, to the length ``max_norm`` at most.
+
+    All are multiplied by min(1, max_norm / (norm + 1e-6)), in place: the direction stays. Pascanu,
+    Mikolov, Bengio (2013), "On the difficulty of training recurrent neural networks", section 3.2.
+
+    Args:
+        parameters: the Tensors whose ``.grad`` is clipped; those without one are passed over.
+        max_norm: the largest length allowed.
+        norm_type: 2 for the Euclidean norm, p for the p-norm, ``math.inf`` for the largest element.
+        error_if_nonfinite: raise if the norm is infinite or NaN. (Reading the norm waits for a
+            GPU to finish; by default nothing waits.)
+
+    Returns:
+        The norm before clipping, a Tensor of shape (); 0 if there are no gradients.
+
+    Raises:
+        RuntimeError: see ``error_if_nonfinite``; no gradient has changed then.
+        ValueError: ``max_norm`` is negative or ``norm_type`` not positive.
+    """
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}, expected at least 0")
+    if not norm_type > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type is {norm_type}, expected more than 0")
+    gradients = _gradients(parameters)
+    if not gradients:
+        return Tensor(0.0)
+    norm = _norm([gradient.data for gradient in gradients], norm_type)
+    if error_if_nonfinite and not math.isfinite(float(norm)):
+        raise RuntimeError(
+            f"clip_grad_norm_: the norm of the gradients is {float(norm)}, so they cannot be "
+            f"clipped; error_if_nonfinite=False goes on all the same"
+        )
+    shrink = (max_norm / (norm + 1e-6)).clip(None, 1.0)
+    with no_grad():
+        for gradient in gradients:
+            gradient.mul_(Tensor._wrap(shrink))
+    return Tensor._wrap(norm)
+
+
+def _norm(arrays: list[Array], p: float) -> Array:
+    """The p-norm of all elements of all arrays, without reading anything back from a GPU."""
+    xp = array_module(arrays[0])
+    sizes = [xp.abs(array.astype(wide(array.dtype), copy=False)) for array in arrays]
+    if p == math.inf:
+        return xp.stack([size.max() for size in sizes]).max()
+    return xp.stack([(size**p).sum() for size in sizes]).sum() ** (1 / p)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit each element of the gradients to [-clip_value, clip_value], in place.
+
+    Raises:
+        ValueError: ``clip_value`` is negative.
+    """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value_: clip_value is {clip_value}, expected at least 0")
+    with no_grad():
+        for gradient in _gradients(parameters):
+            gradient.copy_(gradient.detach().clamp(-clip_value, clip_value))

@@ -1,0 +1,249 @@
+"""Optimizer: which parameters are updated, with which options, and what is remembered of each.
+
+An optimiser is one rule for one parameter (``update``), written over arrays; everything else is
+here: groups of parameters with options of their own, and a state that can be saved. Options are
+read from the group in each step, so changing ``optimizer.param_groups[0]["lr"]`` takes effect at
+once; that is how schedules work.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..backend import Array, is_array
+from ..gradmode import enable_grad
+from ..nn.module import clear_gradients
+from ..nn.state import fitted
+from ..tensor import Tensor
+from ..writes import mark_written
+
+Group = dict[str, Any]
+
+# Options in PyTorch's state dicts that say how it computes, not what.
+HOW_PYTORCH_COMPUTES = {"capturable", "differentiable", "foreach", "fused"}
+
+
+class Optimizer:
+    """The base class of optimisers: subclasses write ``update`` and name their defaults.
+
+    Args:
+        params: Tensors, or dicts with Tensors under "params" and options of their own.
+        defaults: the options of groups that do not name them.
+
+    Raises:
+        TypeError: something that is no Tensor.
+        ValueError: no parameters, one of them twice, one that is not a leaf, or a bad option.
+    """
+
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """Options of PyTorch's namesake that have one value here."""
+
+    def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
+        self.name = type(self).__name__
+        self.defaults = dict(defaults)
+        self.param_groups: list[Group] = []
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        if isinstance(params, Tensor):
+            raise TypeError(f"{self.name}: params is one Tensor, expected a list of them: [tensor]")
+        groups = list(params)
+        if not groups:
+            raise ValueError(
+                f"{self.name}: got no parameters (model.parameters() gives each once: a variable "
+                f"that holds it is empty after its first use)"
+            )
+        if not isinstance(groups[0], Mapping):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Update further parameters too: ``{"params": [...], "lr": 0.01}``.
+
+        Raises: as the class does; the optimiser has not changed then.
+        """
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise TypeError(
+                f"{self.name}: a parameter group is {type(param_group).__name__}, expected a dict "
+                f"with 'params'"
+            )
+        params = param_group["params"]
+        tensors = [params] if isinstance(params, Tensor) else list(params)
+        options = {name: value for name, value in param_group.items() if name != "params"}
+        unknown = sorted(set(options) - set(self.defaults) - {"initial_lr"})
+        if unknown:
+            raise TypeError(
+                f"{self.name}: unknown options {unknown}, expected {sorted(self.defaults)}"
+            )
+        known = {tensor for group in self.param_groups for tensor in group["params"]}
+        for i, tensor in enumerate(tensors):
+            if not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"{self.name}: parameter {i} is a {type(tensor).__name__}, expected a Tensor"
+                )
+            if not tensor.is_leaf:
+                raise ValueError(
+                    f"{self.name}: parameter {i}, of shape {tensor.shape}, is the result of a "
+                    f"recorded operation ({tensor.grad_fn!r}), expected a leaf; use .detach()"
+                )
+            if tensor in known:
+                raise ValueError(
+                    f"{self.name}: parameter {i}, of shape {tensor.shape}, is given twice; it "
+                    f"would be updated twice in each step"
+                )
+            known.add(tensor)
+        group = {"params": tensors, **self.defaults, **options}
+        self.check(group)
+        self.param_groups.append(group)
+
+    def check(self, group: Group) -> None:
+        """Raise a ValueError if an option of ``group`` makes no sense."""
+        for name in ("lr", "weight_decay"):
+            self.check_range(group, name)
+
+    def check_range(self, group: Group, name: str, below: float = float("inf")) -> None:
+        """The option is a number with 0 <= option < below; made a Python float, which unlike
+        NumPy's float64 leaves float32 arrays float32."""
+        value = group[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"{self.name}: {name} is a {type(value).__name__}, expected a number")
+        if not 0 <= value < below:
+            limit = "at least 0" if below == float("inf") else f"at least 0 and below {below}"
+            raise ValueError(f"{self.name}: {name} is {value}, expected {limit}")
+        group[name] = float(value)
+
+    # ------------------------------------------------------------------------------ steps
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient, in place.
+
+        Args:
+            closure: computes the loss and its gradients anew; called first if given.
+
+        Returns:
+            What ``closure`` returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    state = self.state.setdefault(parameter, {})
+                    self._check_state(parameter, state)
+                    self.update(parameter.data, parameter.grad.data, state, group)
+                    mark_written(parameter.data)
+        return loss
+
+    def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
+        """Change ``w`` in place, given its gradient ``g``; ``state`` is what the last step left.
+
+        ``g`` must not be changed. No value may be read back from the arrays: on a GPU that would
+        wait for all work to finish.
+        """
+        raise NotImplementedError(f"{self.name}: update is not written")
+
+    def _check_state(self, parameter: Tensor, state: dict[str, Any]) -> None:
+        """A model moved or converted after the first step leaves the optimiser's arrays behind."""
+        w = parameter.data
+        for name, array in state.items():
+            if is_array(array) and (array.dtype != w.dtype or type(array) is not type(w)):
+                raise TypeError(
+                    f"{self.name}: {name} of a parameter of shape {parameter.shape} is "
+                    f"{array.dtype} ({type(array).__module__}), but the parameter is now "
+                    f"{parameter.dtype} on {parameter.device}; move the model before the first "
+                    f"step, or load the optimiser's state_dict again after moving"
+                )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters (or, if not ``set_to_none``, make them zero)."""
+        for group in self.param_groups:
+            clear_gradients(group["params"], set_to_none)
+
+    # ------------------------------------------------------------------------------ state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the parameters themselves, which are named by number: "state", what is
+        remembered of each, and "param_groups", the options. PyTorch's format.
+
+        The Tensors share the optimiser's memory; see ``Module.state_dict``.
+        """
+        numbers = {p: i for i, p in enumerate(self._parameters())}
+        state = {
+            numbers[p]: {k: Tensor._wrap(v) if is_array(v) else v for k, v in remembered.items()}
+            for p, remembered in self.state.items()
+        }
+        groups = [
+            {**group, "params": [numbers[p] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where ``state_dict`` was taken, here or in PyTorch.
+
+        Raises:
+            ValueError: it belongs to other parameters or another optimiser; nothing has changed.
+        """
+        try:
+            saved_groups, saved_state = state_dict["param_groups"], state_dict["state"]
+        except (KeyError, TypeError):
+            raise ValueError(
+                f"{self.name}: the state has no 'state' and 'param_groups', as state_dict() gives"
+            ) from None
+        sizes = [len(group["params"]) for group in self.param_groups]
+        saved_sizes = [len(group["params"]) for group in saved_groups]
+        if sizes != saved_sizes:
+            raise ValueError(
+                f"{self.name}: the state has groups of {saved_sizes} parameters, expected {sizes}"
+            )
+        groups = [
+            self._loaded_group(group, saved)
+            for group, saved in zip(self.param_groups, saved_groups, strict=True)
+        ]
+        numbers = [number for saved in saved_groups for number in saved["params"]]
+        parameters = dict(zip(numbers, self._parameters(), strict=True))
+        state = {}
+        for number, remembered in saved_state.items():
+            if number not in parameters:
+                raise ValueError(f"{self.name}: the state names a parameter {number}, unknown here")
+            state[parameters[number]] = self._loaded_state(number, parameters[number], remembered)
+        self.param_groups[:], self.state = groups, state
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def _loaded_group(self, group: Group, saved: Mapping[str, Any]) -> Group:
+        loaded = dict(group)
+        for name, value in saved.items():
+            if name in self.defaults or name == "initial_lr":
+                loaded[name] = value
+            elif name not in HOW_PYTORCH_COMPUTES | {"params"} and value != self.fixed.get(name):
+                raise ValueError(
+                    f"{self.name}: the state was saved with {name}={value!r}, which is not offered"
+                )
+        self.check(loaded)
+        return loaded
+
+    def _loaded_state(
+        self, number: Any, parameter: Tensor, remembered: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        loaded: dict[str, Any] = {}
+        for name, value in remembered.items():
+            if name == "step":  # PyTorch keeps the number of steps as a Tensor
+                loaded[name] = int(value)
+            elif value is not None:  # PyTorch's momentum_buffer where momentum is 0
+                try:
+                    loaded[name] = fitted(value, parameter)
+                except (TypeError, ValueError, RuntimeError) as error:
+                    raise ValueError(f"{self.name}: {name} of parameter {number} {error}") from None
+        return loaded
+
+    def __repr__(self) -> str:
+        groups = [
+            f"  group {i}: {len(group['params'])} parameters, "
+            + ", ".join(f"{k}={v}" for k, v in group.items() if k != "params")
+            for i, group in enumerate(self.param_groups)
+        ]
+        return "\n".join([f"{self.name}(", *groups, ")"])
