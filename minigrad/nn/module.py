@@ -17,10 +17,9 @@ import numpy as np
 
 from ..arrays import as_dtype
 from ..backend import Device, import_cupy
-from ..gradmode import no_grad
 from ..tensor import RemovableHandle, Tensor
 from .hooks import BackwardHook, run_watched
-from .parameter import Parameter
+from .parameter import Parameter, clear_gradients
 from .state import IncompatibleKeys, load_into
 
 
@@ -382,11 +381,11 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {_indented(repr(module))}" for name, module in self._own("module")]
+        lines = [f"({name}): {module!r}" for name, module in self._own("module")]
         extra, kind = self.extra_repr(), type(self).__name__
         if not lines:
             return f"{kind}({extra})"
-        return "\n  ".join([f"{kind}({extra}", *lines]) + "\n)"
+        return "\n".join([f"{kind}({extra}", *lines]).replace("\n", "\n  ") + "\n)"
 
 
 def _added(hooks: list[Any], hook: Any) -> RemovableHandle:
@@ -394,17 +393,3 @@ def _added(hooks: list[Any], hook: Any) -> RemovableHandle:
         raise TypeError(f"hook: got a {type(hook).__name__}, expected a function")
     hooks.append(hook)
     return RemovableHandle(hooks, hook)
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n  ")
-
-
-def clear_gradients(parameters: Any, set_to_none: bool) -> None:
-    """Forget the gradients of ``parameters``, or make those that exist zero."""
-    for parameter in parameters:
-        if set_to_none:
-            parameter.grad = None
-        elif parameter.grad is not None:
-            with no_grad():
-                parameter.grad = parameter.grad.detach().zero_()

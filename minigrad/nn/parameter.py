@@ -1,7 +1,9 @@
 """Parameter: a Tensor that a module learns, and that its optimiser therefore finds."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from ..gradmode import no_grad
 from ..tensor import Tensor
 
 
@@ -23,3 +25,13 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
+    """Forget the gradients of ``parameters``, or make those that exist zero."""
+    for parameter in parameters:
+        if set_to_none:
+            parameter.grad = None
+        elif parameter.grad is not None:
+            with no_grad():
+                parameter.grad = parameter.grad.detach().zero_()

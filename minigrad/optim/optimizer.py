@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backend import Array, is_array
 from ..gradmode import enable_grad
-from ..nn.module import clear_gradients
+from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
 from ..tensor import Tensor
 from ..writes import mark_written

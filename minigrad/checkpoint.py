@@ -1,0 +1,199 @@
+"""Saving and loading state: models, optimisers, schedules, and whatever numbers go with them.
+
+    save({"model": model.state_dict(), "optim": optimizer.state_dict(), "step": 300}, "run.npz")
+    state = load("run.npz")
+    model.load_state_dict(state["model"])
+
+The file is an ordinary ``.npz`` (NumPy alone) or ``.safetensors`` (extra ``io``): each Tensor is an
+entry under its path, ``model.0.weight``, and one entry of JSON says how they nest. A plain state
+dict keeps its own names, so other tools read it, and a file that other tools wrote loads as a
+plain state dict. Nothing is pickled, so loading a file from a stranger runs no code of theirs.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import as_array
+from .backend import CPU, is_array, to_device
+from .tensor import Tensor
+
+STRUCTURE = "minigrad.structure"
+RESERVED = {STRUCTURE, "file", "allow_pickle"}  # the last two are arguments of numpy.savez
+
+Entries = dict[str, np.ndarray[Any, Any]]
+
+
+def save(obj: Any, path: str | os.PathLike[str]) -> None:
+    """Write ``obj`` to ``path``, a file that ends in .npz or .safetensors.
+
+    The file is written beside its place and moved there when complete: an interrupted save leaves
+    the old file as it was.
+
+    Args:
+        obj: Tensors, arrays, numbers, strings, bools and None, in dicts (whose keys are strings or
+            integers), lists and tuples.
+        path: where to; the ending says which format.
+
+    Raises:
+        TypeError: ``obj`` holds something else; the message says where.
+        ValueError: the path has another ending.
+        OSError: the file cannot be written.
+    """
+    write, _ = _format_of(path)
+    entries: Entries = {}
+    structure = json.dumps(_encoded(obj, "", entries))
+    target = Path(os.path.realpath(path))  # through a link, to the file it names
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        write(partial, entries, structure)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """What ``save`` wrote, with Tensors on the CPU; ``load_state_dict`` moves them on.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or of another kind.
+    """
+    _, read = _format_of(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"load: there is no file {os.fspath(path)!r}")
+    try:
+        entries, structure = read(Path(path))
+        if structure is None:
+            return {name: Tensor._wrap(as_array(array)) for name, array in entries.items()}
+        return _decoded(json.loads(structure), entries)
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise ValueError(
+            f"load: {os.fspath(path)!r} is damaged or no checkpoint ({type(error).__name__}: "
+            f"{error})"
+        ) from error
+
+
+# ------------------------------------------------------------------------------ how it nests
+
+
+def _encoded(obj: Any, path: str, entries: Entries) -> Any:
+    """``obj`` as JSON; Tensors and arrays go into ``entries`` and leave their name behind."""
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, np.generic):
+        return _encoded(obj.item(), path, entries)
+    if isinstance(obj, Tensor):
+        return {"tensor": _stored(obj.data, path, entries)}
+    if is_array(obj):
+        return {"array": _stored(obj, path, entries)}
+    if isinstance(obj, Mapping):
+        for key in obj:
+            if isinstance(key, bool) or not isinstance(key, (str, int)):
+                raise TypeError(f"save: {_place(path)} has a key {key!r}, expected str or int")
+        return {
+            "dict": [
+                [k, _encoded(v, f"{path}.{k}" if path else str(k), entries)] for k, v in obj.items()
+            ]
+        }
+    if isinstance(obj, (list, tuple)):
+        parts = [_encoded(v, f"{path}.{i}" if path else str(i), entries) for i, v in enumerate(obj)]
+        return parts if isinstance(obj, list) else {"tuple": parts}
+    remedy = "; save its state_dict()" if hasattr(obj, "state_dict") else ""
+    raise TypeError(
+        f"save: {_place(path)} is a {type(obj).__name__}, expected Tensors, arrays, numbers and "
+        f"strings in dicts, lists and tuples{remedy}"
+    )
+
+
+def _place(path: str) -> str:
+    return f"the entry {path!r}" if path else "the object"
+
+
+def _stored(array: Any, path: str, entries: Entries) -> str:
+    """Put ``array`` among the entries, under ``path`` or a name like it that is free."""
+    host = np.array(to_device(array, CPU), order="C")
+    if host.dtype.kind not in "fiub":
+        raise TypeError(f"save: {_place(path)} is an array of {host.dtype}, expected numbers")
+    name = path or "tensor"
+    while name in entries or name in RESERVED:
+        name += "_"
+    entries[name] = host
+    return name
+
+
+def _decoded(node: Any, entries: Entries) -> Any:
+    if isinstance(node, list):
+        return [_decoded(part, entries) for part in node]
+    if not isinstance(node, dict):
+        return node
+    ((kind, value),) = node.items()
+    if kind == "tensor":
+        return Tensor._wrap(entries[value])
+    if kind == "array":
+        return entries[value]
+    if kind == "tuple":
+        return tuple(_decoded(part, entries) for part in value)
+    if kind == "dict":
+        return {key: _decoded(part, entries) for key, part in value}
+    raise ValueError(f"unknown kind {kind!r}")
+
+
+# --------------------------------------------------------------------------------- the formats
+
+
+def _write_npz(path: Path, entries: Entries, structure: str) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **{STRUCTURE: np.array(structure)}, **entries)  # type: ignore[arg-type]
+
+
+def _read_npz(path: Path) -> tuple[Entries, str | None]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        entries = {name: archive[name] for name in archive.files}
+    structure = entries.pop(STRUCTURE, None)
+    return entries, None if structure is None else str(structure)
+
+
+def _write_safetensors(path: Path, entries: Entries, structure: str) -> None:
+    _safetensors().save_file(entries, path, metadata={STRUCTURE: structure})
+
+
+def _read_safetensors(path: Path) -> tuple[Entries, str | None]:
+    with _safetensors().safe_open(path, framework="numpy") as file:
+        entries = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return entries, (file.metadata() or {}).get(STRUCTURE)
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError:
+        raise ImportError(
+            "safetensors is not installed (pip install 'minigrad[io]'); .npz needs nothing more"
+        ) from None
+    return safetensors.numpy
+
+
+Write = Callable[[Path, Entries, str], None]
+Read = Callable[[Path], tuple[Entries, str | None]]
+FORMATS: dict[str, tuple[Write, Read]] = {
+    ".npz": (_write_npz, _read_npz),
+    ".safetensors": (_write_safetensors, _read_safetensors),
+}
+
+
+def _format_of(path: str | os.PathLike[str]) -> tuple[Write, Read]:
+    ending = Path(path).suffix
+    if ending not in FORMATS:
+        raise ValueError(
+            f"checkpoint: {os.fspath(path)!r} ends in {ending!r}, expected {' or '.join(FORMATS)}"
+        )
+    return FORMATS[ending]

@@ -1,0 +1,254 @@
+"""Schedules: the learning rate as a function of time.
+
+    schedule = CosineAnnealingLR(optimizer, T_max=600)
+    for batch in ...:
+        ...
+        optimizer.step()
+        schedule.step()
+
+Each schedule is one formula, ``rate(base, t)``: the learning rate after t calls of ``step``, where
+``base`` is the rate that the parameter group started with (``group["initial_lr"]``). Computing it
+from the start each time, rather than from the last rate, gathers no rounding errors, and lets
+``SequentialLR`` run schedules one after the other. The price is that a rate that something else
+has changed in between would be lost; ``step`` raises then.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .optimizer import Optimizer
+
+
+class LRScheduler:
+    """The base class of schedules: subclasses write ``rate``.
+
+    Args:
+        optimizer: whose groups' "lr" is set.
+        last_epoch: how many steps, less one, have been taken before; -1 starts anew.
+
+    Raises:
+        TypeError: ``optimizer`` is none.
+        ValueError: ``last_epoch`` is not -1 but the optimiser knows no initial rate.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.name = type(self).__name__
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{self.name}: got a {type(optimizer).__name__}, expected an Optimizer first"
+            )
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch != -1 and "initial_lr" not in group:
+                raise ValueError(
+                    f"{self.name}: last_epoch is {last_epoch}, but group {i} has no 'initial_lr': "
+                    f"load the optimiser's state_dict first"
+                )
+        self.last_epoch = last_epoch + 1
+        self._set_rates()
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        """The learning rate of parameter group number ``group`` after ``t`` steps."""
+        raise NotImplementedError(f"{self.name}: rate is not written")
+
+    def step(self) -> None:
+        """Set the rates for the next stretch of training; call it after ``optimizer.step()``.
+
+        Raises:
+            RuntimeError: a rate is not what this schedule set: it was changed by hand or by another
+                schedule, and the two would not combine.
+        """
+        for i, (group, expected) in enumerate(
+            zip(self.optimizer.param_groups, self._last_lr, strict=False)
+        ):
+            if group["lr"] != expected:
+                raise RuntimeError(
+                    f"{self.name}: the rate of group {i} is {group['lr']}, but this schedule set "
+                    f"it to {expected}. A schedule computes rates from 'initial_lr': change that "
+                    f"(group['initial_lr'] = ...), join schedules with SequentialLR, or make a new "
+                    f"schedule"
+                )
+        self.last_epoch += 1
+        self._set_rates()
+
+    def get_last_lr(self) -> list[float]:
+        """The rate of each group as last set."""
+        return list(self._last_lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many steps have been taken. The initial rates are in the optimiser's state."""
+        return {"last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where ``state_dict`` was taken; load the optimiser's before this one."""
+        self.last_epoch = int(state_dict["last_epoch"])
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        for i, group in enumerate(self.optimizer.param_groups):
+            base = group.setdefault("initial_lr", group["lr"])
+            group["lr"] = self.rate(base, self.last_epoch, i)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def __repr__(self) -> str:
+        return f"{self.name}(last_epoch={self.last_epoch}, lr={self._last_lr})"
+
+
+class LambdaLR(LRScheduler):
+    """base * lr_lambda(t), for a function of your own or one for each parameter group."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        groups = len(optimizer.param_groups)
+        self.lr_lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
+        if len(self.lr_lambdas) != groups:
+            raise ValueError(
+                f"LambdaLR: got {len(self.lr_lambdas)} functions, expected {groups}, one per group"
+            )
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        return base * float(self.lr_lambdas[group](t))
+
+
+class StepLR(LRScheduler):
+    """base * gamma^floor(t / step_size): a drop after every ``step_size`` steps."""
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        self.step_size, self.gamma = _positive("StepLR: step_size", step_size), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        return float(base * self.gamma ** (t // self.step_size))
+
+
+class MultiStepLR(LRScheduler):
+    """base * gamma^(number of milestones reached): a drop at each of the ``milestones``."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Sequence[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        return float(base * self.gamma ** bisect_right(self.milestones, t))
+
+
+class ExponentialLR(LRScheduler):
+    """base * gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        return float(base * self.gamma**t)
+
+
+class LinearLR(LRScheduler):
+    """base times a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters``
+    equal steps and then stays: warm-up, or a linear decline.
+
+    Warm-up: Goyal et al. (2017), "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour",
+    section 2.2.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
+            raise ValueError(
+                f"LinearLR: factors are {start_factor} and {end_factor}, expected start_factor in "
+                f"(0, 1] and end_factor in [0, 1]"
+            )
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = _positive("LinearLR: total_iters", total_iters)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        done = min(t / self.total_iters, 1.0)
+        return base * (self.start_factor + (self.end_factor - self.start_factor) * done)
+
+
+class CosineAnnealingLR(LRScheduler):
+    """eta_min + (base - eta_min) (1 + cos(pi t / T_max)) / 2: half a cosine, from ``base`` to
+    ``eta_min`` in ``T_max`` steps, slow at both ends. After that it climbs again.
+
+    Loshchilov and Hutter (2017), "SGDR: Stochastic Gradient Descent with Warm Restarts", eq. 5,
+    without the restarts.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        self.T_max, self.eta_min = _positive("CosineAnnealingLR: T_max", T_max), eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+
+
+class SequentialLR(LRScheduler):
+    """Several schedules one after the other, each counting from 0 when its turn comes.
+
+    Args:
+        optimizer: the one that all of them were made for.
+        schedulers: the schedules, which are not stepped themselves any more.
+        milestones: when each but the first begins, in steps.
+        last_epoch: as for every schedule.
+
+    Raises:
+        ValueError: not one milestone less than schedules, milestones that do not grow, or a
+            schedule of another optimiser.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[LRScheduler],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ) -> None:
+        if not schedulers or len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                f"SequentialLR: {len(schedulers)} schedules and {len(milestones)} milestones, "
+                f"expected one milestone less than schedules"
+            )
+        if any(a >= b for a, b in zip([0, *milestones], milestones, strict=False)):
+            raise ValueError(
+                f"SequentialLR: milestones {list(milestones)} do not grow from above 0"
+            )
+        for i, schedule in enumerate(schedulers):
+            if schedule.optimizer is not optimizer:
+                raise ValueError(f"SequentialLR: schedule {i} was made for another optimiser")
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, t: int, group: int) -> float:
+        turn = bisect_right(self.milestones, t)
+        start = self.milestones[turn - 1] if turn else 0
+        return self.schedulers[turn].rate(base, t - start, group)
+
+
+def _positive(what: str, number: int) -> int:
+    if not number > 0:
+        raise ValueError(f"{what} is {number}, expected at least 1")
+    return number
