@@ -69,7 +69,9 @@ BROADCASTS = [
 def each(function, *arrays):
     """``function`` on numbers, one after another, for arrays that broadcast."""
     broadcast = np.broadcast_arrays(*arrays)
-    flat = [function(*map(float, values)) for values in zip(*(a.flat for a in broadcast), strict=True)]
+    flat = [
+        function(*map(float, values)) for values in zip(*(a.flat for a in broadcast), strict=True)
+    ]
     return np.array(flat, np.float64).reshape(broadcast[0].shape)
 
 
