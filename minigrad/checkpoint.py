@@ -23,7 +23,8 @@ from .backend import CPU, is_array, to_device
 from .tensor import Tensor
 
 STRUCTURE = "minigrad.structure"
-RESERVED = {STRUCTURE, "file", "allow_pickle"}  # the last two are arguments of numpy.savez
+RESERVED = {STRUCTURE, "file", "allow_pickle", "__metadata__"}
+"""Names that an entry cannot have: arguments of ``numpy.savez``, and safetensors' own entry."""
 
 Entries = dict[str, np.ndarray[Any, Any]]
 
@@ -62,12 +63,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     """What ``save`` wrote, with Tensors on the CPU; ``load_state_dict`` moves them on.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError: there is no such file, or it cannot be opened.
         ValueError: it is damaged, or of another kind.
     """
     _, read = _format_of(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"load: there is no file {os.fspath(path)!r}")
+    with open(path, "rb"):
+        pass  # a file that is missing or not ours to read is not a damaged one
     try:
         entries, structure = read(Path(path))
         if structure is None:
@@ -120,10 +121,10 @@ def _place(path: str) -> str:
 
 def _stored(array: Any, path: str, entries: Entries) -> str:
     """Put ``array`` among the entries, under ``path`` or a name like it that is free."""
-    host = np.array(to_device(array, CPU), order="C")
-    if host.dtype.kind not in "fiub":
-        raise TypeError(f"save: {_place(path)} is an array of {host.dtype}, expected numbers")
-    name = path or "tensor"
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"save: {_place(path)} is an array of {array.dtype}, expected numbers")
+    host = np.array(to_device(array, CPU), dtype=array.dtype.newbyteorder("="), order="C")
+    name = path.replace("\0", "_").replace("\\", "_") or "tensor"  # zip archives change these
     while name in entries or name in RESERVED:
         name += "_"
     entries[name] = host

@@ -107,8 +107,8 @@ class BatchNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""
-        self._check(input)
         by_batch = self.training or self.running_mean is None
+        self._check(input, by_batch)
         updating = self.training and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # 1/k for the k-th batch makes a running average a plain one
@@ -128,7 +128,7 @@ class BatchNorm(Module):
                 self.num_batches_tracked.add_(1)
         return y
 
-    def _check(self, input: Tensor) -> None:
+    def _check(self, input: Tensor, by_batch: bool) -> None:
         kind = type(self).__name__
         if not isinstance(input, Tensor):
             raise TypeError(f"{kind}: the input is a {type(input).__name__}, expected a Tensor")
@@ -139,6 +139,12 @@ class BatchNorm(Module):
             raise ValueError(
                 f"{kind}: input has {input.shape[1]} channels in axis 1, expected "
                 f"{self.num_features} (input is {input.shape})"
+            )
+        if by_batch and input.numel() < 2 * self.num_features:
+            raise ValueError(
+                f"{kind}: input of shape {input.shape} has {'one value' if input.numel() else 'none'} "
+                f"per channel, and the statistics of a batch need at least two; use a larger batch, "
+                f"drop_last=True in the loader, or eval()"
             )
 
     def extra_repr(self) -> str:

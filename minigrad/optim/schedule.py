@@ -88,7 +88,7 @@ class LRScheduler:
 
     def _set_rates(self) -> None:
         for i, group in enumerate(self.optimizer.param_groups):
-            base = group.setdefault("initial_lr", group["lr"])
+            base: float = group.setdefault("initial_lr", group["lr"])
             group["lr"] = self.rate(base, self.last_epoch, i)
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
