@@ -1,0 +1,794 @@
+"""Each named step of docs/derivations is right: one test per step, named after it.
+
+The pages hold the formulas as lines of NumPy. They are run (``pages`` does it), and what they leave
+behind is compared with slopes measured here: of the forward pass, by central differences, with
+everything held fixed that the step holds fixed. No formula of a page is repeated as its own proof.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad.functional as F
+from minigrad import Tensor, ops
+from minigrad.autograd import apply
+
+Array = np.ndarray[Any, Any]
+Names = SimpleNamespace
+
+H = 1e-5
+
+
+def slope(f: Callable[[Array], Any], at: Array | float) -> Array:
+    """df/d(at) for a scalar f, by central differences of a fourth order: error about 1e-10."""
+    at = np.array(at, dtype=np.float64)
+    found = np.empty_like(at)
+    for index in np.ndindex(at.shape):
+
+        def moved(steps: float, index: Any = index) -> Any:
+            there = at.copy()
+            there[index] += steps * H
+            return float(f(there))
+
+        near, far = moved(1) - moved(-1), moved(2) - moved(-2)
+        found[index] = (8 * near - far) / (12 * H)
+    return found
+
+
+def agree(a: Any, b: Any, rtol: float = 1e-7) -> None:
+    """Equal to within what a measured slope can tell."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape
+    np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * float(np.abs(b).max()))
+
+
+def same(a: Any, b: Any) -> None:
+    """Equal to rounding, where both sides are computed exactly."""
+    agree(a, b, rtol=1e-12)
+
+
+def names_of(pages: dict[str, Any], page: str) -> Names:
+    return SimpleNamespace(**pages[f"derivations/{page}"].names)
+
+
+# ------------------------------------------------------------------- every step has its test
+
+
+STEP = re.compile(r'^<a id="([a-z0-9-]+-\d+)"></a>\*\*([a-z0-9-]+-\d+)\.\*\*', re.M)
+
+
+def steps_of(page: Any) -> list[str]:
+    return [match[2] for match in STEP.finditer(page.text)]
+
+
+def derivations(pages: dict[str, Any]) -> list[Any]:
+    found = [page for name, page in pages.items() if name.startswith("derivations/")]
+    assert len(found) >= 5
+    return found
+
+
+def test_every_step_has_a_test_and_every_test_a_step(pages: dict[str, Any]) -> None:
+    steps = [step for page in derivations(pages) for step in steps_of(page)]
+    assert len(set(steps)) == len(steps)
+    tested = {
+        name.removeprefix("test_").replace("_", "-")
+        for name in globals()
+        if re.fullmatch(r"test_\w+_\d+", name)
+    }
+    assert set(steps) == tested
+
+
+def test_steps_are_counted_without_gaps_and_can_be_linked_to(pages: dict[str, Any]) -> None:
+    for page in derivations(pages):
+        assert all(match[1] == match[2] for match in STEP.finditer(page.text))
+        assert page.text.count("<a id=") == len(steps_of(page))
+        counted: dict[str, int] = {}
+        for step in steps_of(page):
+            series, _, number = step.rpartition("-")
+            counted[series] = counted.get(series, 0) + 1
+            assert int(number) == counted[series], step
+
+
+def test_every_displayed_formula_belongs_to_a_step(pages: dict[str, Any]) -> None:
+    """Between two headings, a formula may stand only after a step has begun."""
+    for page in derivations(pages):
+        for section in re.split(r"^#+ ", page.text, flags=re.M):
+            before_steps = STEP.split(section)[0]
+            assert "```math" not in before_steps, (page.name, before_steps[:60])
+
+
+def test_every_step_displays_a_formula(pages: dict[str, Any]) -> None:
+    for page in derivations(pages):
+        starts = [match.start() for match in STEP.finditer(page.text)] + [len(page.text)]
+        for step, start, end in zip(steps_of(page), starts, starts[1:], strict=False):
+            assert "```math" in page.text[start:end], step
+
+
+# --------------------------------------------------------------------------------- linear
+
+
+@pytest.fixture
+def lin(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "linear")
+
+
+def linear_loss(n: Names, X: Array | None = None, W: Any = None, b: Any = None) -> float:
+    """sum(dY * Y): a loss whose gradient with respect to Y is dY. Y by einsum."""
+    X, W, b = (given if own is None else own for given, own in ((n.X, X), (n.W, W), (n.b, b)))
+    return float((n.dY * (np.einsum("ni,oi->no", X, W) + b)).sum())
+
+
+def test_lin_1(lin: Names) -> None:
+    same(lin.Y, np.einsum("ni,oi->no", lin.X, lin.W) + lin.b)
+    same(lin.Y, ops.Linear().forward(lin.X, lin.W, lin.b))
+
+
+def test_lin_2(lin: Names) -> None:
+    for m, o in np.ndindex(lin.N, lin.O):
+        measured = slope(lambda X, m=m, o=o: (X @ lin.W.T + lin.b)[m, o], lin.X)
+        stated = [[lin.dY_dX(m, o, n, i) for i in range(lin.I)] for n in range(lin.N)]
+        agree(stated, measured)
+
+
+def test_lin_3(lin: Names) -> None:
+    agree(lin.dX_ni, slope(lambda X: linear_loss(lin, X=X), lin.X))
+
+
+def test_lin_4(lin: Names) -> None:
+    same(lin.dX, lin.dX_ni)
+    assert lin.dX.shape == (lin.N, lin.I)
+
+
+def test_lin_5(lin: Names) -> None:
+    agree(lin.dW, slope(lambda W: linear_loss(lin, W=W), lin.W))
+    assert lin.dW.shape == (lin.O, lin.I)
+
+
+def test_lin_6(lin: Names) -> None:
+    agree(lin.db, slope(lambda b: linear_loss(lin, b=b), lin.b))
+
+
+def test_lin_7(lin: Names) -> None:
+    leaves = [Tensor(v, requires_grad=True) for v in (lin.X, lin.W, lin.b)]
+    apply(ops.Linear(), *leaves).backward(Tensor(lin.dY))
+    collapsed = lin.linear_backward(lin.dY, lin.X, lin.W)
+    for leaf, stated, stepwise in zip(leaves, collapsed, (lin.dX, lin.dW, lin.db), strict=True):
+        same(stated, stepwise)
+        assert leaf.grad is not None
+        same(stated, leaf.grad.data)
+    assert ops.Linear.keeps == ("x", "weight")  # "nothing but X and W has to be kept"
+
+
+def test_lin_7_holds_with_more_axes_in_front(lin: Names, rng: np.random.Generator) -> None:
+    X, dY = rng.normal(size=(2, 3, lin.I)), rng.normal(size=(2, 3, lin.O))
+    dX, dW, db = (
+        dY @ lin.W,
+        dY.reshape(-1, lin.O).T @ X.reshape(-1, lin.I),
+        dY.reshape(-1, lin.O).sum(axis=0),
+    )
+    agree(dX, slope(lambda X: (dY * (X @ lin.W.T + lin.b)).sum(), X))
+    agree(dW, slope(lambda W: (dY * (X @ W.T + lin.b)).sum(), lin.W))
+    agree(db, slope(lambda b: (dY * (X @ lin.W.T + b)).sum(), lin.b))
+
+
+def test_lin_8(lin: Names) -> None:
+    same(lin.forward_then_compare, lin.back_then_compare)
+    assert abs(lin.forward_then_compare) > 0.01
+
+
+def test_lin_9(lin: Names) -> None:
+    same(lin.dW_from_samples, lin.dW)
+    alike = np.tile(lin.X[:1], (lin.N, 1))  # all samples look alike: rank 1 ("however large")
+    assert np.linalg.matrix_rank(lin.dW) == min(lin.O, lin.I, lin.N)
+    assert np.linalg.matrix_rank(lin.dY.T @ alike) == 1
+
+
+# -------------------------------------------------------------------------------- sigmoid
+
+
+@pytest.fixture
+def sig(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "sigmoid")
+
+
+def by_tanh(x: Any) -> Any:
+    """The sigmoid by another formula."""
+    return 0.5 + 0.5 * np.tanh(np.asarray(x) / 2)
+
+
+def test_sig_1(sig: Names) -> None:
+    same(sig.y, by_tanh(sig.x))
+
+
+def test_sig_2(sig: Names) -> None:
+    agree(sig.slope, [slope(by_tanh, v) for v in sig.x])
+
+
+def test_sig_3(sig: Names) -> None:
+    same(sig.what_is_missing, 1 - sig.y)
+    same(sig.slope_from_y, sig.slope)
+
+
+def test_sig_4(sig: Names) -> None:
+    agree(sig.dx, slope(lambda x: (sig.dy * by_tanh(x)).sum(), sig.x))
+    same(sig.dx, ops.Sigmoid().backward(sig.dy, sig.y, sig.x))
+    assert ops.Sigmoid.keeps == ("y",)
+
+
+def test_sig_5(sig: Names, pages: dict[str, Any]) -> None:
+    same(sig.slope_by_square, sig.slope)
+    everywhere = np.linspace(-40, 40, 8001)
+    slopes = by_tanh(everywhere) * by_tanh(-everywhere)
+    assert slopes.max() == 0.25
+    assert everywhere[slopes.argmax()] == pytest.approx(0, abs=1e-9)
+    assert f"{4.0**-20:.0e}" == "9e-13"
+    assert pages["derivations/sigmoid"].says("at most `4^-20`, about 9e-13")
+
+
+def test_sig_6(sig: Names, pages: dict[str, Any]) -> None:
+    same(sig.slope_by_size, sig.slope)
+    assert np.all(sig.slope_by_size <= np.exp(-np.abs(sig.x)))
+    at_3, at_5 = (float(slope(by_tanh, v)) for v in (3.0, 5.0))
+    sentence = (
+        f"At `x = 3` the slope is {at_3:.4f}, which is {4 * at_3:.0%} of its largest value; "
+        f"at `x = 5` it is {at_5:.5f}, or {4 * at_5:.1%}."
+    )
+    assert pages["derivations/sigmoid"].says(sentence), sentence
+
+
+def test_sig_7(sig: Names) -> None:
+    agree(sig.curvature, [slope(lambda x: by_tanh(x) * by_tanh(-x), v) for v in sig.x])
+    assert float(slope(lambda x: by_tanh(x) * by_tanh(-x), 0.0)) == pytest.approx(0, abs=1e-12)
+
+
+def test_sig_8(sig: Names) -> None:
+    same(sig.tanh, np.tanh(sig.x))
+    agree(sig.tanh_slope, [slope(np.tanh, v) for v in sig.x])
+
+
+def test_sig_9(sig: Names) -> None:
+    same(sig.y_safe, sig.y)
+    x = np.array([-1000.0, -60.0, 0.0, 60.0, 1000.0])
+    y = ops.Sigmoid().forward(x)  # warnings are errors: nothing overflows
+    np.testing.assert_allclose(y, [0, math.exp(-60), 0.5, 1, 1], rtol=1e-14)
+
+
+@pytest.mark.parametrize(("dtype", "first"), [(np.float32, 17), (np.float64, 37)])
+def test_sig_10(dtype: Any, first: int, pages: dict[str, Any]) -> None:
+    x = np.arange(0, 50, dtype=dtype)
+    y = ops.Sigmoid().forward(x)
+    slopes = ops.Sigmoid().backward(np.ones_like(x), y, x)
+    assert x[np.argmax(slopes == 0)] == first
+    left = ops.Sigmoid().backward(np.ones_like(x), ops.Sigmoid().forward(-x), -x)
+    assert np.all(left > 0)
+    assert np.all(slopes[first:] == 0)
+    assert f"{np.spacing(np.float32(0.999)):.0e}" == "6e-08"
+    page = pages["derivations/sigmoid"]
+    assert page.says("In float32 this begins near 17, in float64 near 37.")
+
+
+def test_the_sigmoid_applied_twice_never_saturates(pages: dict[str, Any]) -> None:
+    y = by_tanh(np.linspace(-50, 50, 1001))
+    assert (by_tanh(y) * by_tanh(-y)).min() > 0.19
+    assert pages["derivations/sigmoid"].says("This slope never gets below 0.19")
+
+
+# ------------------------------------------------------------------ softmax and cross-entropy
+
+
+@pytest.fixture
+def ce(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "softmax-cross-entropy")
+
+
+def surprise(z: Array, t: int) -> float:
+    """-log softmax(z)[t], by another formula: log of a sum of ratios."""
+    return math.log(sum(math.exp(v - z[t]) for v in z))
+
+
+def test_ce_1(ce: Names) -> None:
+    same(ce.p, [1 / sum(math.exp(other - own) for other in ce.z) for own in ce.z])
+    same(ce.p.sum(), 1.0)
+
+
+def test_ce_2(ce: Names) -> None:
+    same(ce.loss, surprise(ce.z, ce.t))
+    same(ce.loss, -math.log(ce.p[ce.t]))
+
+
+def test_ce_3(ce: Names) -> None:
+    agree(ce.from_the_label, slope(lambda z: -z[ce.t], ce.z))
+
+
+def test_ce_4(ce: Names) -> None:
+    agree(ce.from_the_sum, slope(lambda z: math.log(sum(map(math.exp, z))), ce.z))
+
+
+def test_ce_5(ce: Names) -> None:
+    agree(ce.dz, slope(lambda z: surprise(z, ce.t), ce.z))
+
+
+def test_ce_6(ce: Names) -> None:
+    def mean_loss(Z: Array) -> float:
+        rows = [surprise(z, t) for z, t in zip(Z, ce.labels, strict=True)]
+        return ce.dL * sum(rows) / len(rows)
+
+    agree(ce.dZ, slope(mean_loss, ce.Z))
+    op = ops.SoftmaxCrossEntropy("mean", -100)
+    y = op.forward(ce.Z, ce.labels)
+    same(ce.dZ, op.backward(np.asarray(ce.dL), y, ce.Z, ce.labels)[0])
+
+
+def test_ce_6_rows_that_are_ignored_do_not_count(ce: Names) -> None:
+    op = ops.SoftmaxCrossEntropy("mean", 0)  # two of the four labels are 0
+    y = op.forward(ce.Z, ce.labels)
+    dZ, _ = op.backward(np.asarray(ce.dL), y, ce.Z, ce.labels)
+    kept = ce.labels != 0
+    assert kept.sum() == 2
+    same(dZ[kept], ce.dZ[kept] * len(kept) / kept.sum())
+    assert np.all(dZ[~kept] == 0)
+
+
+def test_ce_7(ce: Names) -> None:
+    np.testing.assert_allclose(ce.row_sums, 0, atol=1e-15)
+
+
+def test_ce_8(ce: Names) -> None:
+    same(ce.safe_loss, ce.loss)
+    same(surprise(ce.z + 7.5, ce.t), surprise(ce.z, ce.t))
+    far = F.cross_entropy(Tensor(ce.Z + 1e4), Tensor(ce.labels))  # would overflow without it
+    assert float(far) == pytest.approx(float(F.cross_entropy(Tensor(ce.Z), Tensor(ce.labels))))
+
+
+def test_ce_9(ce: Names, pages: dict[str, Any]) -> None:
+    same(ce.loss_at_chance, math.log(10))
+    assert pages["derivations/softmax-cross-entropy"].says(
+        f"For ten classes this is {math.log(10):.3f},"
+    )
+
+
+def test_ce_10(ce: Names) -> None:
+    agree(ce.dp, slope(lambda p: -math.log(p[ce.t]), ce.p))
+
+
+def test_ce_11(ce: Names) -> None:
+    def softmax(z: Array) -> Array:
+        return np.array([1 / sum(math.exp(other - own) for other in z) for own in z])
+
+    for i in range(ce.C):
+        agree(ce.J[i], slope(lambda z, i=i: softmax(z)[i], ce.z))
+
+
+def test_ce_12(ce: Names) -> None:
+    same(ce.dz_the_long_way, ce.J.T @ ce.dp)
+    same(ce.dz_the_long_way, ce.dz)
+
+
+def test_ce_13(ce: Names) -> None:
+    for i in range(ce.C):
+        first = [slope(lambda z, i=i: slope_of_loss(z, ce.t, i), ce.z)]
+        agree(ce.J[i], first[0], rtol=1e-6)
+    same(ce.v @ ce.J @ ce.v, ce.variance)
+    assert np.linalg.eigvalsh(ce.J).min() > -1e-15
+
+
+def slope_of_loss(z: Array, t: int, i: int) -> float:
+    """d(surprise)/dz_i, by complex step: exact to rounding, so that it can be differenced again."""
+    moved = z.astype(complex)
+    moved[i] += 1e-30j
+    return float(np.imag(np.log(np.exp(moved - z[t]).sum()) - (moved[t] - z[t]))) / 1e-30
+
+
+def test_a_softmax_too_many_has_a_floor(pages: dict[str, Any]) -> None:
+    """The best it can do: probabilities 1 and 0, taken for logits."""
+    floor = surprise(np.eye(10)[0], 0)
+    assert pages["derivations/softmax-cross-entropy"].says(
+        f"cannot fall below {floor:.2f} for ten classes"
+    )
+
+
+# ------------------------------------------------------------------------------- batch norm
+
+
+@pytest.fixture
+def bn(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "batchnorm")
+
+
+def forward(
+    n: Names,
+    x: Any = None,
+    *,
+    mu: Any = None,
+    c: Any = None,
+    var: Any = None,
+    r: Any = None,
+    x_hat: Any = None,
+    gamma: Any = None,
+    beta: Any = None,
+) -> float:
+    """sum(dy * y). What is given is taken as it is; what is not, is computed from what came before.
+
+    So the slope with respect to ``r`` is taken with ``c`` held fixed, and that with respect to ``c``
+    includes its way through the variance, unless ``r`` is given as well.
+    """
+    x = n.x if x is None else x
+    m = len(x)
+    mu = np.einsum("nc->c", x) / m if mu is None else mu
+    c = x - mu if c is None else c
+    var = np.einsum("nc,nc->c", c, c) / m if var is None else var
+    r = 1 / np.sqrt(var + n.eps) if r is None else r
+    x_hat = c * r if x_hat is None else x_hat
+    y = x_hat * (n.gamma if gamma is None else gamma) + (n.beta if beta is None else beta)
+    return float((n.dy * y).sum())
+
+
+def test_bn_1(bn: Names) -> None:
+    agree(bn.dbeta, slope(lambda v: forward(bn, beta=v), bn.beta))
+
+
+def test_bn_2(bn: Names) -> None:
+    agree(bn.dgamma, slope(lambda v: forward(bn, gamma=v), bn.gamma))
+
+
+def test_bn_3(bn: Names) -> None:
+    agree(bn.dx_hat, slope(lambda v: forward(bn, x_hat=v), bn.x_hat))
+
+
+def test_bn_4(bn: Names) -> None:
+    agree(bn.dr, slope(lambda v: forward(bn, r=v), bn.r))
+
+
+def test_bn_5(bn: Names) -> None:
+    agree(bn.dc_direct, slope(lambda v: forward(bn, c=v, r=bn.r), bn.c))
+
+
+def test_bn_6(bn: Names) -> None:
+    agree(bn.dvar, slope(lambda v: forward(bn, var=v, c=bn.c), bn.var))
+
+
+def test_bn_7(bn: Names) -> None:
+    agree(bn.dc, slope(lambda v: forward(bn, c=v), bn.c))
+    through_var = slope(lambda v: forward(bn, c=bn.c, var=(v * v).mean(axis=0)), bn.c)
+    agree(bn.dc_through_var, through_var)
+
+
+def test_bn_8(bn: Names) -> None:
+    agree(bn.dmu, slope(lambda v: forward(bn, mu=v), bn.mu))
+
+
+def test_bn_9(bn: Names) -> None:
+    agree(bn.dx_direct, slope(lambda v: forward(bn, v, mu=bn.mu), bn.x))
+
+
+def test_bn_10(bn: Names) -> None:
+    agree(bn.dx, slope(lambda v: forward(bn, v), bn.x))
+
+
+def test_bn_11(bn: Names) -> None:
+    same(bn.dc_through_var_short, bn.dc_through_var)
+
+
+def test_bn_12(bn: Names) -> None:
+    np.testing.assert_allclose(bn.dc_through_var.sum(axis=0), 0, atol=1e-14)
+    same(bn.mean_dc, bn.dc.mean(axis=0))
+    same(bn.dc - bn.dc.mean(axis=0), bn.dx)
+
+
+def test_bn_13(bn: Names) -> None:
+    same(bn.dx_collapsed, bn.dx)
+
+
+def test_bn_14(bn: Names) -> None:
+    same(bn.dx_in_code, bn.dx)
+    op = ops.BatchNorm(bn.eps)
+    y = op.forward(bn.x, bn.gamma, bn.beta)
+    ours = op.backward(bn.dy, y, bn.x, bn.gamma, bn.beta)
+    for stated, own in zip((bn.dx_in_code, bn.dgamma, bn.dbeta), ours, strict=True):
+        same(stated, own)
+
+
+def test_bn_15(bn: Names) -> None:
+    np.testing.assert_allclose(bn.x_hat.sum(axis=0), 0, atol=1e-14)
+    same(bn.squared_length, bn.m * bn.var / (bn.var + bn.eps))
+
+
+def test_bn_16(bn: Names) -> None:
+    gap = np.abs(bn.dx_projected - bn.dx).max(axis=0) / np.abs(bn.dx).max(axis=0)
+    assert np.all(gap < 2 * bn.eps / bn.var)  # up to eps
+    assert np.all(gap > 0)
+    tiny = 1e-30  # with it, the two are the same to rounding
+    x_hat = bn.standardised(bn.x, tiny)
+    r = 1 / np.sqrt(bn.var)
+    exact = bn.gamma * r * (bn.dy - bn.dy.mean(0) - x_hat * (bn.dy * x_hat).mean(0))
+    same(bn.gamma * r * bn.without_both_parts(bn.dy, x_hat), exact)
+    once = bn.without_both_parts(bn.dy, x_hat)
+    same(bn.without_both_parts(once, x_hat), once)  # a projection: twice is once
+
+
+def test_bn_17(bn: Names) -> None:
+    agree(bn.x_hat_of_moved, bn.x_hat, rtol=1e-11)
+    same_eps = bn.standardised(bn.a * bn.x + bn.shift, bn.eps)
+    assert 0 < np.abs(same_eps - bn.x_hat).max() < 2 * bn.eps / bn.var.min()
+
+
+def test_bn_18(bn: Names) -> None:
+    np.testing.assert_allclose(bn.along_one, 0, atol=1e-14)
+
+
+def test_bn_19(bn: Names) -> None:
+    agree(bn.along_x_hat, (bn.dx * bn.x_hat).sum(axis=0), rtol=1e-9)
+
+
+def test_bn_20(bn: Names) -> None:
+    same(bn.dx_squared, (bn.dx * bn.dx).sum(axis=0))
+
+
+def test_bn_21(bn: Names) -> None:
+    dy = bn.p + bn.q * bn.x_hat
+    dx = ops.BatchNorm(bn.eps).backward(dy, bn.y, bn.x, bn.gamma)[0]
+    agree(bn.dx_from_the_plane, dx, rtol=1e-9)
+    ones = ops.BatchNorm(bn.eps).backward(np.ones_like(bn.x), bn.y, bn.x, bn.gamma)[0]
+    np.testing.assert_allclose(ones, 0, atol=1e-15)
+
+
+def test_bn_21_a_batch_of_two_gets_nothing(bn: Names) -> None:
+    x, dy = bn.x[:2], bn.dy[:2]
+    dx = ops.BatchNorm(bn.eps).backward(dy, x, x, bn.gamma)[0]
+    var = x.var(axis=0)
+    eps_share = bn.eps / (var + bn.eps)
+    agree(dx, bn.gamma / np.sqrt(var + bn.eps) * eps_share * (dy - dy.mean(axis=0)), rtol=1e-6)
+    assert eps_share[2] < 1e-4  # where the two are well apart, hardly anything is left
+
+
+def test_bn_22(bn: Names) -> None:
+    assert np.all(bn.farthest <= math.sqrt(bn.m - 1))
+    one_apart = np.zeros((bn.m, 1))
+    one_apart[3] = 100.0
+    farthest = np.abs(bn.standardised(one_apart, 1e-30)).max()
+    same(farthest, math.sqrt(bn.m - 1))
+
+
+def test_bn_23(bn: Names) -> None:
+    agree(bn.dx_of_small, bn.dx / 0.01, rtol=1e-9)
+    same(bn.dx_at(bn.x, bn.eps), bn.dx)
+
+
+def test_bn_24(bn: Names) -> None:
+    np.testing.assert_allclose(bn.db, 0, atol=1e-14)
+    moved = slope(lambda b: forward(bn, bn.X @ bn.W.T + b), bn.b)
+    np.testing.assert_allclose(moved, 0, atol=1e-9)
+
+
+def test_bn_25(bn: Names) -> None:
+    x = bn.X @ bn.W.T + bn.b
+    var = x.var(axis=0)
+    x_hat = (x - x.mean(axis=0)) / np.sqrt(var + bn.eps)
+    stated = bn.gamma * bn.eps / (var + bn.eps) * (bn.dy * x_hat).sum(axis=0)
+    agree(bn.W_dot_dW, stated, rtol=1e-8)
+    agree(bn.dW, slope(lambda W: forward(bn, bn.X @ W.T + bn.b), bn.W))
+    lengths = np.linalg.norm(bn.W, axis=1) * np.linalg.norm(bn.dW, axis=1)
+    assert np.all(np.abs(bn.W_dot_dW) < 1e-4 * lengths)
+
+
+def test_bn_26(bn: Names) -> None:
+    agree(bn.dW_of_larger, bn.dW / bn.a, rtol=1e-10)
+    same(
+        bn.standardised(bn.X @ (bn.a * bn.W).T, bn.a**2 * bn.eps),
+        bn.standardised(bn.X @ bn.W.T, bn.eps),
+    )
+
+
+def test_bn_27(bn: Names) -> None:
+    same(bn.longer, ((bn.W - bn.lr * bn.dW) ** 2).sum())
+    with_tiny_eps = bn.dx_at(bn.X @ bn.W.T, 1e-30).T @ bn.X
+    after = ((bn.W - bn.lr * with_tiny_eps) ** 2).sum()
+    same(after, (bn.W**2).sum() + bn.lr**2 * (with_tiny_eps**2).sum())
+
+
+def test_bn_28(bn: Names) -> None:
+    same(bn.undone, bn.x)
+    y = ops.BatchNorm(bn.eps).forward(bn.x, np.sqrt(bn.var + bn.eps), bn.mu)
+    same(y, bn.x)
+
+
+def test_bn_29(bn: Names) -> None:
+    expected = np.broadcast_to(1 - np.sqrt(bn.var / (bn.var + bn.eps)), bn.x.shape)
+    agree(bn.missing, expected, rtol=1e-8)
+    agree(expected[0], bn.eps / (2 * bn.var), rtol=1e-3)
+
+
+def test_bn_eval_1(bn: Names) -> None:
+    y = F.batch_norm(*map(Tensor, (bn.x, bn.running_mean, bn.running_var, bn.gamma, bn.beta)))
+    same(bn.y_eval, y.data)
+    alone = F.batch_norm(
+        *map(Tensor, (bn.x[2:3], bn.running_mean, bn.running_var, bn.gamma, bn.beta))
+    )
+    same(bn.y_eval[2:3], alone.data)
+
+
+def eval_loss(n: Names, x: Any = None, gamma: Any = None, beta: Any = None) -> float:
+    x, gamma, beta = (
+        given if own is None else own for given, own in ((n.x, x), (n.gamma, gamma), (n.beta, beta))
+    )
+    x_hat = (x - n.running_mean) / np.sqrt(n.running_var + n.eps)
+    return float((n.dy * (gamma * x_hat + beta)).sum())
+
+
+def test_bn_eval_2(bn: Names) -> None:
+    agree(bn.dx_eval, slope(lambda v: eval_loss(bn, x=v), bn.x))
+    op = ops.BatchNormEval(bn.eps)
+    given = bn.x, bn.running_mean, bn.running_var, bn.gamma, bn.beta
+    dx, _, _, dgamma, dbeta = op.backward(bn.dy, op.forward(*given), *given)
+    for stated, own in (
+        (bn.dx_eval, dx),
+        (bn.dgamma_eval, dgamma),
+        (bn.dbeta_eval, dbeta),
+    ):
+        same(stated, own)
+
+
+def test_bn_eval_3(bn: Names) -> None:
+    agree(bn.dgamma_eval, slope(lambda v: eval_loss(bn, gamma=v), bn.gamma))
+    agree(bn.dbeta_eval, slope(lambda v: eval_loss(bn, beta=v), bn.beta))
+
+
+def test_bn_eval_4(bn: Names) -> None:
+    same(bn.sum_dx_eval, bn.dx_eval.sum(axis=0))
+    assert np.all(np.abs(bn.sum_dx_eval) > 0.01)  # not 0, as it would be in training
+
+
+def test_bn_run_1(bn: Names) -> None:
+    mean, var = Tensor(bn.running_mean), Tensor(bn.running_var)
+    F.batch_norm(Tensor(bn.x), mean, var, training=True, momentum=bn.momentum)
+    same(bn.new_mean, mean.data)
+
+
+def test_bn_run_2(bn: Names) -> None:
+    mean, var = Tensor(bn.running_mean), Tensor(bn.running_var)
+    F.batch_norm(Tensor(bn.x), mean, var, training=True, momentum=bn.momentum)
+    same(bn.new_var, var.data)
+    unbiased = bn.x.var(axis=0, ddof=1)
+    same(bn.new_var, 0.9 * bn.running_var + 0.1 * unbiased)
+
+
+def test_bn_run_3(bn: Names, pages: dict[str, Any]) -> None:
+    mean, var = Tensor(np.zeros(bn.C)), Tensor(np.ones(bn.C))
+    gone = []
+    for step in range(1, 45):
+        F.batch_norm(Tensor(bn.x), mean, var, training=True, momentum=0.1)
+        if step in (1, 5, 10, 22, 44):
+            gone.append(float((mean.data / bn.mu)[0]))
+    same(gone, bn.way_gone)
+    shares = [f"{share:.0%}" for share in gone]
+    sentence = f"{', '.join(shares[:-1])} and {shares[-1]} after 1, 5, 10, 22 and 44 steps"
+    assert pages["derivations/batchnorm"].says(sentence), sentence
+
+
+def test_bn_run_4(bn: Names) -> None:
+    same(bn.cumulative, bn.batch_means.mean(axis=0))
+
+
+def test_the_exactness_of_up_to_eps_is_as_the_page_says(pages: dict[str, Any]) -> None:
+    assert pages["derivations/batchnorm"].says(
+        "With `eps = 1e-5` and a variance near 1 that is an error of `1e-5`; with a variance near "
+        "`1e-5` it is half of everything"
+    )
+    assert 1 - 1 / (1 + 1e-5) == pytest.approx(1e-5, rel=1e-4)
+    assert 1 - 1e-5 / (1e-5 + 1e-5) == 0.5
+
+
+def test_the_textbook_variance_fails_as_the_page_says(pages: dict[str, Any]) -> None:
+    page = pages["derivations/batchnorm"]
+    assert page.says("two numbers near 100,000,000, which are 8 apart at the closest")
+    assert np.spacing(np.float32(1e8)) == 8
+    worst = 0.0
+    for seed in range(10):
+        x = (np.random.default_rng(seed).normal(size=64) + 1e4).astype(np.float32)
+        worst = min(worst, float((x * x).mean() - x.mean() ** 2))
+    assert worst < 0  # "The result can be negative"
+
+
+MISTAKES: dict[str, tuple[str, str]] = {
+    # the row of the page's table: (what the student wrote, the A, B and C it comes to)
+    "mean and variance taken for constants": ("g * r * dy", "1, 0, 0"),
+    "no path through the mean": ("g * r * (dy - xh * k)", "1, 0, 1"),
+    "no path through the variance": ("g * r * (dy - dy.mean(0))", "1, 1, 0"),
+    "sums for means": ("g * r * (dy - dy.sum(0) - xh * (dy * xh).sum(0))", "1, m, m"),
+    "`x - mu` for `x_hat`, once": ("g * r * (dy - dy.mean(0) - c * k)", "1, 1, 1 / r"),
+    "the 2 of the square forgotten": ("half", "1, 1, 0.5"),
+    "gamma forgotten": ("r * (dy - dy.mean(0) - xh * k)", "1 / g, 1 / g, 1 / g"),
+    "`r` forgotten": ("g * (dy - dy.mean(0) - xh * k)", "1 / r, 1 / r, 1 / r"),
+}
+
+
+def test_the_table_of_mistakes_is_complete(pages: dict[str, Any]) -> None:
+    text = pages["derivations/batchnorm"].text.partition("## Common mistakes")[2]
+    rows = re.findall(r"^\| (?!what was done|---)(.*?) \|", text, re.M)
+    assert rows == list(MISTAKES)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_comes_out_as_the_table_says(bn: Names, mistake: str) -> None:
+    written, factors = MISTAKES[mistake]
+    names = {
+        "g": bn.gamma, "r": bn.r, "dy": bn.dy, "xh": bn.x_hat, "c": bn.c, "m": bn.m,
+        "k": (bn.dy * bn.x_hat).mean(axis=0),
+    }  # fmt: skip
+    dc = bn.dc_direct + bn.dvar * bn.c / bn.m  # bn-7 without its 2
+    names["half"] = dc - dc.mean(axis=0)
+    for channel in range(bn.C):
+        terms = [
+            bn.gamma[channel] * bn.r[channel] * term[:, channel]
+            for term in (
+                bn.dy,
+                np.broadcast_to(-bn.dy.mean(axis=0), bn.dy.shape),
+                -bn.x_hat * names["k"],
+            )
+        ]
+        result = np.asarray(eval(written, names))[:, channel]
+        found, *_ = np.linalg.lstsq(np.stack(terms, axis=1), result, rcond=None)
+        expected = [np.broadcast_to(v, bn.C)[channel] for v in eval(factors, names)]
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+# ----------------------------------------------------- the docstring says what the page says
+
+
+def test_the_steps_in_the_docstring_of_batch_norm_are_those_of_the_page(bn: Names) -> None:
+    """The docstring's ten lines, read as formulas: a space between two names is a product."""
+    doc = inspect.getdoc(ops.BatchNorm) or ""
+    lines = re.findall(r"^ ?(\d+)\.\s+(?:.*?\s{2,})?(d\w+)\s*(\+?=)\s*(.*?)(?:\s{3,}.*)?$", doc, re.M)
+    assert [int(number) for number, *_ in lines] == list(range(1, 11))
+    values: dict[str, Any] = {
+        "dy": bn.dy, "gamma": bn.gamma, "x_hat": bn.x_hat, "c": bn.c, "r": bn.r, "m": bn.m,
+        "sum": lambda v: v.sum(axis=0),
+    }  # fmt: skip
+    stated = [
+        ("dbeta", bn.dbeta), ("dgamma", bn.dgamma), ("dx_hat", bn.dx_hat), ("dr", bn.dr),
+        ("dc", bn.dc_direct), ("dvar", bn.dvar), ("dc", bn.dc), ("dmu", bn.dmu),
+        ("dx", bn.dx_direct), ("dx", bn.dx),
+    ]  # fmt: skip
+    for (_, name, sign, formula), (expected_name, expected) in zip(lines, stated, strict=True):
+        product = re.sub(r"(?<=[\w)]) +(?=[\w(])", " * ", formula.replace("^", "**"))
+        value = eval(product, values)
+        values[name] = values[name] + value if sign == "+=" else value
+        assert name == expected_name
+        same(values[name], expected)
+
+
+def test_the_collapsed_lines_in_the_docstring_are_those_of_the_page(bn: Names) -> None:
+    doc = inspect.getdoc(ops.BatchNorm) or ""
+    collapsed = re.search(r"dx = (r .*)\n\s+= (gamma .*)\n\s+= (gamma .*)\n", doc)
+    assert collapsed
+    values: dict[str, Any] = {
+        "dy": bn.dy, "gamma": bn.gamma, "x_hat": bn.x_hat, "r": bn.r, "m": bn.m,
+        "dx_hat": bn.dx_hat, "dbeta": bn.dbeta, "dgamma": bn.dgamma,
+        "mean": lambda v: v.mean(axis=0),
+    }  # fmt: skip
+    for formula in collapsed.groups():
+        product = re.sub(r"(?<=[\w)]) +(?=[\w(])", " * ", formula)
+        product = product.replace("mean * (", "mean(")
+        same(eval(product, values), bn.dx)
+
+
+def test_minigrad_computes_the_whole_page_in_images_too(rng: np.random.Generator) -> None:
+    """(N, C, H, W) is (m, C) with m = N H W."""
+    x, dy = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 3, 4, 5))
+
+    def rows(v: Array) -> Array:
+        return v.transpose(0, 2, 3, 1).reshape(-1, 3)
+
+    def dx(x: Array, dy: Array) -> Any:
+        leaf = Tensor(x, requires_grad=True)
+        apply(ops.BatchNorm(1e-5), leaf).backward(Tensor(dy))
+        assert leaf.grad is not None
+        return leaf.grad.data
+
+    same(rows(dx(x, dy)), dx(rows(x), rows(dy)))
