@@ -9,12 +9,12 @@ to the node's ``backward``, in the order that ``graph.py`` determines.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import writes
 from .backend import Array, array_module, device_of, owner
 from .gradmode import mode, set_grad_enabled
 from .graph import backpropagate, tick
 from .methods import Base
-from .ops.base import Op, Shape
-from .writes import written_since
+from .ops.base import Op, Shape, shape_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -35,40 +35,32 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise TypeError(f"{op.name}: inputs are {kinds}, expected Tensors") from None
     first = arrays[0]
-    for array in arrays:
-        if type(array) is not type(first) or array.dtype is not first.dtype:
-            _check_alike(op, arrays)
-            break
-    out = op.forward(*arrays)
-    result = inputs[0]._new(out)
+    if len(arrays) > 1:
+        kind, dtype = type(first), first.dtype
+        for array in arrays:
+            if type(array) is not kind or array.dtype is not dtype:
+                _check_alike(op, arrays)
+                break
+    result = inputs[0]._new(op.forward(*arrays))
     if mode.enabled:
-        needs = tuple([x._requires_grad for x in inputs])
-        if True in needs:
-            record(op, inputs, needs, arrays, result)
+        for x in inputs:
+            if x._requires_grad:
+                record(op, inputs, arrays, result)
+                break
     return result
 
 
-def record(
-    op: Op,
-    inputs: tuple["Tensor", ...],
-    needs: tuple[bool, ...],
-    arrays: list[Array],
-    result: "Tensor",
-) -> None:
+def record(op: Op, inputs: tuple["Tensor", ...], arrays: list[Array], result: "Tensor") -> None:
     """Make ``op`` the node of the graph that ``result`` comes from."""
     op.order = tick()
-    op.needs_input_grad = needs
-    op.parents = tuple(
-        [(x.grad_fn or x) if x._requires_grad else None for x in inputs]  # a leaf is its own node
-    )
-    kept, out = op.keeps_inputs, result._data
-    if kept is True:
-        saved = arrays
-    elif kept:
-        saved = [a if i in kept else Shape(a.shape) for i, a in enumerate(arrays)]
-    else:
-        saved = [Shape(a.shape) for a in arrays]
-    op.kept = (out if op.keeps_output else Shape(out.shape), *saved)
+    parents: list[Any] = []
+    kept: list[Any] = [result._data if op.keeps_output else shape_of(result._data.shape)]
+    keeps = op.keeps_inputs
+    for i, x in enumerate(inputs):
+        # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
+        parents.append((x.grad_fn or x) if x._requires_grad else None)
+        kept.append(arrays[i] if keeps is True or i in keeps else shape_of(arrays[i].shape))
+    op.parents, op.kept = tuple(parents), tuple(kept)
     result._requires_grad, result.grad_fn = True, op
 
 
@@ -117,7 +109,12 @@ def backpropagate_from(
             return ()
         if node.retained_by is not None:
             _retain(node.retained_by(), grad)
-        shares = node.backward(grad, *_kept_arguments(node, outputs[0] if create_graph else None))
+        kept = node.kept
+        if kept is None or writes.latest > node.order:
+            _check_kept(node)
+        if create_graph:
+            kept = _as_tensors(node, outputs[0])
+        shares = node.backward(grad, *kept)
         if type(shares) is not tuple:
             shares = (shares,)
         _check_shares(node, shares)
@@ -130,30 +127,28 @@ def backpropagate_from(
     return found
 
 
-def _kept_arguments(node: Op, output: "Tensor | None") -> tuple[Any, ...]:
-    """The output and inputs of ``node`` as its rule gets them, after checking that they are still
-    what ``forward`` saw: arrays, or, if an ``output`` of the graph is given, Tensors like it."""
+def _check_kept(node: Op) -> None:
+    """What ``node`` keeps must still be there, and still be what ``forward`` saw."""
     if node.kept is None:
         raise RuntimeError(
             f"{node.name}: this graph has been used for a backward pass and its memory freed; "
             f"for a second pass, give the first one retain_graph=True"
         )
-    stale = [
-        i
-        for i, value in enumerate(node.kept)
-        if type(value) is not Shape and written_since(value, node.order)
-    ]
-    if stale:
-        which = "its output" if stale[0] == 0 else f"its input {stale[0]}"
-        raise RuntimeError(
-            f"{node.name}: {which}, of shape {tuple(node.kept[stale[0]].shape)}, was changed in "
-            f"place after the operation ran, and its gradient needs the old values; make a new "
-            f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone()"
-        )
-    if output is None:
-        return node.kept
+    for i, value in enumerate(node.kept):
+        if type(value) is not Shape and writes.written_since(value, node.order):
+            which = f"input {i}" if i else "output"
+            raise RuntimeError(
+                f"{node.name}: its {which}, of shape {tuple(value.shape)}, was changed in place "
+                f"after the operation ran, and its gradient needs the old values; make a new "
+                f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone()"
+            )
+
+
+def _as_tensors(node: Op, any_tensor: "Tensor") -> tuple[Any, ...]:
+    """What ``node`` keeps as the Tensors it was, so that its rule is recorded."""
     origins = (node, *node.parents)
-    return tuple(_on_graph(v, o, output) for v, o in zip(node.kept, origins, strict=True))
+    kept = node.kept or ()
+    return tuple([_on_graph(v, o, any_tensor) for v, o in zip(kept, origins, strict=True)])
 
 
 def _on_graph(value: Any, origin: Any, any_tensor: "Tensor") -> Any:
@@ -175,24 +170,25 @@ def _on_graph(value: Any, origin: Any, any_tensor: "Tensor") -> Any:
 
 def _check_shares(node: Op, shares: tuple[Any, ...]) -> None:
     """What a rule returned must fit what it was given: one gradient per input, of its shape."""
-    if len(shares) != len(node.parents):
+    parents, kept = node.parents, node.kept or ()
+    if len(shares) != len(parents):
         raise RuntimeError(
-            f"{node.name}.backward returned {len(shares)} gradients, expected {len(node.parents)}: "
+            f"{node.name}.backward returned {len(shares)} gradients, expected {len(parents)}: "
             f"one for each input"
         )
-    inputs = node.kept[1:] if node.kept else ()
-    for i, (share, given, parent) in enumerate(zip(shares, inputs, node.parents, strict=True)):
-        if share is None or parent is None:
+    for i, share in enumerate(shares):
+        if share is None or parents[i] is None:
             continue
+        expected = kept[i + 1].shape
         if not hasattr(share, "shape"):
             raise RuntimeError(
                 f"{node.name}.backward returned a {type(share).__name__} for input {i + 1}, "
-                f"expected an array of shape {tuple(given.shape)} or None"
+                f"expected an array of shape {tuple(expected)} or None"
             )
-        if share.shape != given.shape:
+        if share.shape != expected:
             raise RuntimeError(
                 f"{node.name}.backward returned a gradient of shape {tuple(share.shape)} for "
-                f"input {i + 1}, expected {tuple(given.shape)}, the shape of the input"
+                f"input {i + 1}, expected {tuple(expected)}, the shape of the input"
             )
 
 

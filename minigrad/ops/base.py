@@ -27,8 +27,9 @@ Three conventions make the same few lines serve for every purpose:
   which would be wrong in silence.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -42,12 +43,11 @@ class Op:
     """The arguments of ``backward``, besides ``grad``, whose values it reads."""
 
     keeps_output: ClassVar[bool] = False
-    keeps_inputs: ClassVar[tuple[int, ...] | bool] = ()  # positions; True: all of them
+    keeps_inputs: ClassVar[tuple[int, ...] | Literal[True]] = ()  # positions; True: all of them
 
     order: int = 0
     parents: tuple[Any, ...] = ()
-    needs_input_grad: tuple[bool, ...] = ()
-    kept: tuple[Any, ...] | None = None
+    kept: tuple[Any, ...] | None = None  # output and inputs, or the shapes of those not kept
     hooks: list[Callable[[Any], Any]] | None = None
     retained_by: Callable[[], Any] | None = None  # a weak reference to the output
     _memo: tuple[tuple[Any, ...], Any] | None = None
@@ -65,12 +65,17 @@ class Op:
         if inputs:
             cls.keeps_inputs = tuple(i for i, name in enumerate(inputs) if name in cls.keeps)
         else:  # backward(self, grad, y, *xs)
-            cls.keeps_inputs = code.co_varnames[code.co_argcount] in cls.keeps
+            cls.keeps_inputs = code.co_varnames[code.co_argcount] in cls.keeps or ()
 
     @property
     def name(self) -> str:
         """How error messages and ``repr`` call this operation."""
         return type(self).__name__
+
+    @property
+    def needs_input_grad(self) -> tuple[bool, ...]:
+        """For each input, whether its gradient will be used: a rule may skip the others."""
+        return tuple([parent is not None for parent in self.parents])
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -115,6 +120,10 @@ class Shape:
         raise AttributeError(
             f"backward reads .{name} of an argument that was not kept; name it in `keeps`"
         )
+
+
+shape_of = functools.lru_cache(maxsize=4096)(Shape)
+"""The ``Shape`` for a tuple of lengths: one object serves all nodes with that shape."""
 
 
 def is_recorded(value: Any) -> bool:
