@@ -18,7 +18,9 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S
+)
 
 
 @dataclass

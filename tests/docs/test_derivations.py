@@ -413,10 +413,10 @@ def forward(
     gamma: Any = None,
     beta: Any = None,
 ) -> float:
-    """sum(dy * y). What is given is taken as it is; what is not, is computed from what came before.
+    """sum(dy * y). What is given is taken as it is; the rest is computed from what came before.
 
-    So the slope with respect to ``r`` is taken with ``c`` held fixed, and that with respect to ``c``
-    includes its way through the variance, unless ``r`` is given as well.
+    So the slope with respect to ``r`` is taken with ``c`` held fixed, and that with respect to
+    ``c`` includes its way through the variance, unless ``r`` is given as well.
     """
     x = n.x if x is None else x
     m = len(x)
@@ -680,7 +680,8 @@ def test_the_exactness_of_up_to_eps_is_as_the_page_says(pages: dict[str, Any]) -
         "With `eps = 1e-5` and a variance near 1 that is an error of `1e-5`; with a variance near "
         "`1e-5` it is half of everything"
     )
-    assert 1 - 1 / (1 + 1e-5) == pytest.approx(1e-5, rel=1e-4)
+    error = 1 - 1 / (1 + 1e-5)
+    assert error == pytest.approx(1e-5, rel=1e-4)
     assert 1 - 1e-5 / (1e-5 + 1e-5) == 0.5
 
 
@@ -744,7 +745,9 @@ def test_a_mistake_comes_out_as_the_table_says(bn: Names, mistake: str) -> None:
 def test_the_steps_in_the_docstring_of_batch_norm_are_those_of_the_page(bn: Names) -> None:
     """The docstring's ten lines, read as formulas: a space between two names is a product."""
     doc = inspect.getdoc(ops.BatchNorm) or ""
-    lines = re.findall(r"^ ?(\d+)\.\s+(?:.*?\s{2,})?(d\w+)\s*(\+?=)\s*(.*?)(?:\s{3,}.*)?$", doc, re.M)
+    lines = re.findall(
+        r"^ ?(\d+)\.\s+(?:.*?\s{2,})?(d\w+)\s*(\+?=)\s*(.*?)(?:\s{3,}.*)?$", doc, re.M
+    )
     assert [int(number) for number, *_ in lines] == list(range(1, 11))
     values: dict[str, Any] = {
         "dy": bn.dy, "gamma": bn.gamma, "x_hat": bn.x_hat, "c": bn.c, "r": bn.r, "m": bn.m,
@@ -792,3 +795,213 @@ def test_minigrad_computes_the_whole_page_in_images_too(rng: np.random.Generator
         return leaf.grad.data
 
     same(rows(dx(x, dy)), dx(rows(x), rows(dy)))
+
+
+# ------------------------------------------------------------------------ vanishing gradients
+
+
+@pytest.fixture
+def vg(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "vanishing-gradients")
+
+
+def normal_mean(f: Callable[[Array], Array]) -> float:
+    """E[f(u)] for normal u, by Gauss-Hermite quadrature (the page uses a sum over a grid)."""
+    points, weights = np.polynomial.hermite_e.hermegauss(150)
+    return float((weights * f(points)).sum() / weights.sum())
+
+
+def by_cosh(z: Array) -> Array:
+    """The slope of the sigmoid by another formula, which keeps its digits where it is tiny."""
+    return 1 / (2 + 2 * np.cosh(z))
+
+
+def test_vg_1(vg: Names) -> None:
+    agree(vg.dz_14, vg.plain["dz"][14], rtol=1e-9)
+    above = vg.dz[15]
+
+    def loss(z: Array) -> float:  # the layers above enter through dz_15 alone
+        return float((above[:2] * (by_tanh(z) @ vg.W[15].T)).sum()) / float(np.abs(above).max())
+
+    agree(vg.dz_14[:2], slope(loss, vg.z[14][:2]) * float(np.abs(above).max()), rtol=1e-6)
+
+
+def test_vg_2(vg: Names) -> None:
+    for layer, bound in vg.bound.items():
+        assert 0 < vg.size(vg.dz[layer]) <= bound
+
+
+def test_vg_3(vg: Names) -> None:
+    expected = vg.sw**2 * vg.size(vg.v) ** 2
+    assert np.mean(vg.lengths) == pytest.approx(expected, rel=0.03)  # 400 draws: +- 0.9%
+
+
+def test_vg_4(vg: Names, pages: dict[str, Any]) -> None:
+    q = vg.q
+    assert q == pytest.approx(normal_mean(lambda u: by_tanh(np.sqrt(q) * u) ** 2), rel=1e-9)
+    assert pages["derivations/vanishing-gradients"].says(f"Then `q = {q:.3f}`")
+    measured = np.mean(vg.plain["z"][15] ** 2)  # 64 units, one draw of the weights
+    assert measured == pytest.approx(q, rel=0.35)
+
+
+def test_vg_5(vg: Names, pages: dict[str, Any]) -> None:
+    stated = math.sqrt(normal_mean(lambda u: by_cosh(math.sqrt(vg.q) * u) ** 2))
+    assert vg.per_layer == pytest.approx(stated, rel=1e-9)
+    assert vg.factor(vg.plain) == pytest.approx(stated, rel=0.03)
+    page = pages["derivations/vanishing-gradients"]
+    assert page.says(f"the factor is {stated:.3f} per layer")
+    assert page.says(f"`{stated:.3f}^19 = {stated**19:.1e}`")
+    assert page.says(f"(`sw^2 = 1/3`) and give {math.sqrt(vg.chi(3**-0.5)):.3f}.")
+    layers = [vg.plain["z"][layer] for layer in range(1, 21)]
+    assert np.mean(np.abs(layers) < 1.5) > 0.99  # "nearly all z are between -1.5 and 1.5"
+
+
+def test_vg_6(vg: Names, rng: np.random.Generator) -> None:
+    for layer, reach in vg.reach.items():
+        assert np.all(np.abs(vg.z[layer]) <= reach)
+    below = (rng.random((1000, 64)) > 0.5).astype(float)  # whatever happened below
+    assert np.all(np.abs(below @ vg.W[15].T) <= vg.reach[15])
+
+
+def test_vg_7(vg: Names, pages: dict[str, Any], rng: np.random.Generator) -> None:
+    delta = rng.normal(size=64) * 1e-6
+    z = vg.z[14][0]
+    measured = (by_tanh(z + delta) - by_tanh(z - delta)) @ vg.W[15].T / 2
+    agree((delta * by_cosh(z)) @ vg.W[15].T, measured, rtol=1e-6)
+    assert vg.forward_factor == pytest.approx(vg.per_layer, rel=0.03)
+    page = pages["derivations/vanishing-gradients"]
+    first, fifteenth = vg.spread[1], vg.spread[15]
+    assert page.says(f"is {first:.2f} in layer 1 and {fifteenth:.0e} in layer 15")
+    singular = np.linalg.svd(vg.plain["dW"][19], compute_uv=False)
+    assert singular[1] < 1e-6 * singular[0]  # "The weight gradient has rank 1 there"
+
+
+def test_vg_8(vg: Names, pages: dict[str, Any]) -> None:
+    reach = max(float(np.abs(vg.moved["W"][layer]).sum(axis=1).max()) for layer in range(1, 21))
+    assert 0 < vg.highest_slope <= math.exp(-(50 - reach))
+    assert np.all(vg.moved["dW"][1] == 0)  # "not small but exactly 0"
+    assert np.any(vg.moved["dW"][20] != 0)
+    by_table = f"at `z = 5` the slope is {by_cosh(np.array(5.0)):.4f}, at 50 it is"
+    page = pages["derivations/vanishing-gradients"]
+    assert page.says(by_table)
+    assert page.says(f"at 50 it is {math.exp(-50) / (1 + math.exp(-50)) ** 2:.0e}.")
+
+
+def test_vg_9(vg: Names) -> None:
+    assert vg.integral == pytest.approx(1 / 6, rel=1e-9)
+    # The exact chi, on a grid that is fine where the slope is: z instead of u.
+    q = vg.sw_large**2 / 2
+    z = np.linspace(-60, 60, 120001)
+    density = np.exp(-z * z / (2 * q)) / math.sqrt(2 * math.pi * q)
+    exact = vg.sw_large**2 * float((density * by_cosh(z) ** 2).sum()) * (z[1] - z[0])
+    assert vg.chi_large == pytest.approx(exact, rel=1e-3)
+    assert np.isclose(vg.settled(vg.sw_large), q, rtol=1e-2)
+    assert vg.chi_large > 50  # "the gradient explodes"
+
+
+def test_vg_10(vg: Names, pages: dict[str, Any]) -> None:
+    assert vg.chi(vg.critical) == pytest.approx(1, abs=1e-3)
+    assert vg.chi(0.98 * vg.critical) < 1 < vg.chi(1.02 * vg.critical)
+    share = math.erfc(5 / math.sqrt(2 * vg.q_critical))
+    assert vg.saturated == pytest.approx(share, abs=1e-3)
+    page = pages["derivations/vanishing-gradients"]
+    assert page.says(f"`sw = {vg.critical:.2f}`; nearly half of the units ({share:.0%})")
+
+
+def test_vg_11(vg: Names, pages: dict[str, Any], rng: np.random.Generator) -> None:
+    spread = normal_mean(lambda u: by_tanh(u) ** 2) - normal_mean(by_tanh) ** 2
+    stated = normal_mean(lambda u: by_cosh(u) ** 2) / spread
+    assert vg.lam == pytest.approx(stated, rel=1e-9)
+    # One wide layer with a large batch, whatever the size of its weights.
+    u, above = rng.normal(size=(1000, 500)), rng.normal(size=(1000, 500))
+    for sw in (0.3, 5.0):
+        leaf = Tensor(u, requires_grad=True)
+        weight = Tensor(rng.normal(size=(500, 500)) * sw / math.sqrt(500))
+        apply(ops.BatchNorm(1e-12), F.linear(leaf.sigmoid(), weight)).backward(Tensor(above))
+        assert leaf.grad is not None
+        measured = vg.size(leaf.grad.data) ** 2 / vg.size(above) ** 2
+        assert measured == pytest.approx(stated, rel=0.02)
+    page = pages["derivations/vanishing-gradients"]
+    grown = stated**9.5
+    assert page.says(
+        f"This is {stated:.3f}, and its root, the factor per layer, is {stated**0.5:.3f}"
+    )
+    assert page.says(f"the gradient grows to {grown:.1f} times what it was")
+    assert page.says(f"come out at {vg.factor(vg.normed):.2f}.)")
+
+
+def test_vg_12(vg: Names) -> None:
+    spread = normal_mean(lambda u: by_tanh(u) ** 2) - normal_mean(by_tanh) ** 2
+    assert vg.variance_of_s == pytest.approx(spread, rel=1e-6)
+    slopes = normal_mean(lambda u: by_cosh(u) ** 2)
+    assert vg.mean_slope_squared == pytest.approx(slopes, rel=1e-5)
+    pairs: list[tuple[Callable[[Array], Array], Callable[[Array], Array]]] = [
+        (np.tanh, lambda u: 1 - np.tanh(u) ** 2),
+        (np.sin, np.cos),
+        (lambda u: u**3 - u, lambda u: 3 * u**2 - 1),
+    ]
+    for f, df in pairs:
+        variance = normal_mean(lambda u, f=f: f(u) ** 2) - normal_mean(f) ** 2
+        assert variance < normal_mean(lambda u, df=df: df(u) ** 2)
+    assert normal_mean(lambda u: (3 * u) ** 2) == pytest.approx(9)  # degree 1: equality, 3^2
+
+
+def test_vg_13(vg: Names, pages: dict[str, Any]) -> None:
+    spread = normal_mean(lambda u: by_tanh(u) ** 2) - normal_mean(by_tanh) ** 2
+    same(vg.factor_without_r, math.sqrt(vg.lam * spread))
+    assert vg.factor(vg.crippled) == pytest.approx(vg.factor_without_r, rel=0.03)
+    for layer in range(1, 21):
+        np.testing.assert_array_equal(vg.crippled["u"][layer], vg.normed["u"][layer])
+    page = pages["derivations/vanishing-gradients"]
+    assert page.says(f"That is {vg.factor_without_r:.3f} with Xavier's weights")
+    share = vg.size(vg.crippled["dW"][1]) / vg.size(vg.crippled["dW"][20])
+    assert 0.5e-13 < share < 5e-13
+    assert page.says("at 1e-13 of that of the last")
+    assert vg.factor_without_r < vg.per_layer  # "worse than without any BatchNorm"
+
+
+def test_vg_14(vg: Names, rng: np.random.Generator) -> None:
+    other = rng.normal(size=vg.A.shape) * vg.A.std()
+    usual = vg.size(vg.weight_gradient(other))
+    assert vg.size(vg.dW_of_one_number) < 1e-8 * usual
+    assert vg.size(vg.weight_gradient(vg.A, 1e-5)) < 1e-3 * usual
+
+
+def test_a_gain_of_1_3_is_51_after_15_layers(pages: dict[str, Any]) -> None:
+    assert pages["derivations/vanishing-gradients"].says(
+        f"a gain of 1.3 per layer is {1.3**15:.0f} after 15 layers"
+    )
+
+
+@pytest.mark.parametrize("init", ["xavier", "pytorch_default", "large", "shifted"])
+def test_the_measured_table_holds(vg: Names, pages: dict[str, Any], init: str) -> None:
+    norms: dict[str, Any] = {"no": None, "yes": ops.BatchNorm}
+    if init == "xavier":
+        norms["without r"] = vg.WithoutR
+    text = pages["derivations/vanishing-gradients"].text.partition("## Measured")[2]
+    rows = re.findall(rf"^\| {init} \| .*$", text, re.M)
+    assert rows == [measured_row(vg, init, norm, named) for named, norm in norms.items()]
+
+
+def measured_row(vg: Names, init: str, norm: Any, named: str) -> str:
+    """The line of the page's table, measured again."""
+    found = []
+    for seed in range(3):
+        seen = vg.measure(getattr(vg, init), norm, seed)
+        u, dW = seen["u"][15], seen["dW"]
+        gone = vg.size(seen["dz"][2]) == 0
+        found.append(
+            (
+                u.min(),
+                u.max(),
+                np.mean(np.abs(u) > 5),
+                np.mean(by_cosh(u)),
+                0.0 if gone else vg.factor(seen),
+                vg.size(dW[1]) / vg.size(dW[20]),
+            )
+        )
+    low, high, share, mean_slope, factor, ratio = np.median(found, axis=0)
+    return (
+        f"| {init} | {named} | {low:.1f} to {high:.1f} | {share:.0%} | {mean_slope:.2g} "
+        f"| {factor:.3f} | {ratio:.2g} |"
+    )
