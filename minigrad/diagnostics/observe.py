@@ -1,0 +1,214 @@
+"""What happens inside a network: one row of numbers per layer, from one forward and backward pass.
+
+    with observe(model) as seen:
+        F.cross_entropy(model(x), y).backward()
+    print(seen)
+
+Forward hooks on the layers describe what goes in and out, and gradient hooks on their outputs and
+parameters measure what comes back. No array is kept, so a large model can be observed as well as
+a small one, and the rows are plain data: they print as a table, go into JSON, and
+``diagnostics.plots`` draws them.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..nn import Module
+from ..tensor import Tensor
+from .stats import Stats, jsonable, norm, summarize
+
+
+@dataclass
+class LayerRow:
+    """What was seen of one layer: a module without submodules, each time it was called."""
+
+    name: str
+    """Its path in the model, as in ``named_modules()``; "" for a model that is itself a layer."""
+    kind: str
+    """The name of its class."""
+    call: int
+    """1 the first time it was called in the pass, 2 the second time, ..."""
+    input: Stats | None = None
+    """What went in (the first argument); None where that was no Tensor."""
+    output: Stats | None = None
+    """What came out; None where that was no Tensor."""
+    grad_output: float | None = None
+    """|dL/d(output)|; None until a backward pass reached it."""
+    grad_parameters: dict[str, float] = field(default_factory=dict)
+    """|dL/d(parameter)| for each of the layer's parameters that a backward pass reached. A
+    parameter that is used twice gets one gradient, the sum."""
+
+    @property
+    def grad_weight(self) -> float | None:
+        """|dL/dW|, where the layer has a weight and a backward pass reached it."""
+        return self.grad_parameters.get("weight")
+
+
+class Observation:
+    """The rows of the last forward pass, in the order in which the layers were called."""
+
+    def __init__(self) -> None:
+        self.rows: list[LayerRow] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[LayerRow]:
+        return iter(self.rows)
+
+    def of(self, kind: str) -> list[LayerRow]:
+        """The rows of one kind of layer: ``seen.of("Linear")``."""
+        return [row for row in self.rows if row.kind == kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rows as dictionaries and lists that JSON can hold (NaN becomes "nan")."""
+        rows: dict[str, Any] = jsonable({"rows": [dataclasses.asdict(row) for row in self.rows]})
+        return rows
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The rows as JSON, also written to ``path`` where one is given."""
+        text = json.dumps(self.to_dict(), indent=1)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def table(self, of: Literal["input", "output"] = "output") -> str:
+        """A table of what went into, or came out of, each layer, with the gradients beside it."""
+        header = (
+            "layer", "kind", "min", "max", "mean", "std", "batch std", "|z|>5", "outside ±3",
+            "mean s'", "|dL/dout|", "|dL/dW|",
+        )  # fmt: skip
+        lines = [header, *(_cells(row, getattr(row, of)) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+        text = [_aligned(line, widths) for line in lines]
+        lost = sum(getattr(row, of).nonfinite for row in self.rows if getattr(row, of))
+        if lost:
+            text.append(f"{lost} values were NaN or infinite; the numbers describe the others.")
+        return "\n".join(text)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def __repr__(self) -> str:
+        return f"<Observation of {len(self.rows)} layers>"
+
+
+def _cells(row: LayerRow, stats: Stats | None) -> tuple[str, ...]:
+    name = row.name or "(model)"
+    calls = f"{name} (call {row.call})" if row.call > 1 else name
+    gradients = (_number(row.grad_output), _number(row.grad_weight))
+    if stats is None:
+        return (calls, row.kind, *["-"] * 8, *gradients)
+    values = (stats.min, stats.max, stats.mean, stats.std, stats.batch_std)
+    shares = (f"{stats.saturated:.1%}", f"{stats.outside:.1%}")
+    return (calls, row.kind, *map(_number, values), *shares, _number(stats.slope), *gradients)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The first two columns to the left, numbers to the right."""
+    padded = [
+        cell.ljust(width) if i < 2 else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
+
+
+class _Observer:
+    """The hooks of one ``observe``: those on the modules last as long as the ``with`` block, those
+    on tensors until the next forward pass."""
+
+    def __init__(self, seen: Observation) -> None:
+        self.seen = seen
+        self.on_modules: list[Any] = []
+        self.on_tensors: list[Any] = []
+
+    def attach(self, model: Module) -> None:
+        self.on_modules.append(model.register_forward_pre_hook(self.start))
+        for name, module in model.named_modules():
+            if next(iter(module.children()), None) is None:
+                hook = functools.partial(self.note, name)
+                self.on_modules.append(module.register_forward_hook(hook))
+
+    def start(self, model: Module, inputs: Any) -> None:
+        """A forward pass of the whole model begins: what is wanted is this one."""
+        self.seen.rows.clear()
+        _remove(self.on_tensors)
+
+    def note(self, name: str, module: Module, inputs: Any, output: Any) -> None:
+        """A layer was called."""
+        calls = sum(row.name == name for row in self.seen.rows)
+        row = LayerRow(name, type(module).__name__, calls + 1)
+        self.seen.rows.append(row)
+        if inputs and isinstance(inputs[0], Tensor):
+            row.input = summarize(inputs[0].data)
+        if not isinstance(output, Tensor):
+            return
+        row.output = summarize(output.data)
+        if not output.requires_grad:
+            return
+
+        def note_output(grad: Tensor) -> None:
+            row.grad_output = norm(grad.data)
+
+        self.on_tensors.append(output.register_hook(note_output))
+        for parameter_name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                hook = functools.partial(_note_parameter, row, parameter_name)
+                self.on_tensors.append(parameter.register_hook(hook))
+
+    def detach(self) -> None:
+        _remove(self.on_modules)
+        _remove(self.on_tensors)
+
+
+def _note_parameter(row: LayerRow, name: str, grad: Tensor) -> None:
+    row.grad_parameters[name] = norm(grad.data)
+
+
+def _remove(handles: list[Any]) -> None:
+    while handles:
+        handles.pop().remove()
+
+
+@contextmanager
+def observe(model: Module) -> Iterator[Observation]:
+    """Within it, each forward pass of ``model`` is described layer by layer, with the norms of the
+    gradients from the backward pass that follows.
+
+    Layers are the modules that have no submodules. Run the backward pass inside the block, too; a
+    pass under ``no_grad`` gives rows without gradients. Each forward pass of the model starts the
+    rows anew, so after several the last one is in them. The gradients are those of one backward
+    pass, whatever ``.grad`` held before. Hooks are taken away at the end, also after an error;
+    nothing of the model or of its values is changed.
+
+    Raises:
+        TypeError: ``model`` is not a Module.
+
+    >>> from minigrad import nn, ones
+    >>> layer = nn.Linear(3, 1)
+    >>> with observe(layer) as seen:
+    ...     layer(ones(4, 3)).sum().backward()
+    >>> [row] = seen.rows  # dL/dy is 1 four times, dL/db their sum
+    >>> row.input.max, row.output.shape, row.grad_output, row.grad_parameters["bias"]
+    (1.0, (4, 1), 2.0, 4.0)
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"observe: got a {type(model).__name__}, expected a Module")
+    seen = Observation()
+    observer = _Observer(seen)
+    try:
+        observer.attach(model)
+        yield seen
+    finally:
+        observer.detach()
