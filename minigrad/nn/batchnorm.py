@@ -43,11 +43,12 @@ class BatchNorm(Module):
         eps: keeps the root away from 0.
         momentum: the running statistics move by this share towards each batch's. None: they are
             the plain average over all batches so far.
-        affine: whether there are ``weight`` and ``bias``, each (C,).
+        affine: whether there is a ``weight`` and, with it, a ``bias``, each (C,).
         track_running_stats: whether there are running statistics; without them the batch's are
             used in evaluation too.
         device: where parameters and buffers are made.
         dtype: their type, float32 by default.
+        bias: whether there is a ``bias`` beside the ``weight``.
 
     Buffers: ``running_mean`` and ``running_var`` (C,), of the batches' means and unbiased variances
     (divided by m - 1, though the layer itself divides by m), and ``num_batches_tracked`` ().
@@ -69,13 +70,15 @@ class BatchNorm(Module):
         track_running_stats: bool = True,
         device: str | None = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features = checked_size(f"{type(self).__name__}: num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        for name in ("weight", "bias"):
-            vector = new_parameter((num_features,), device, dtype) if affine else None
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            vector = new_parameter((num_features,), device, dtype) if wanted else None
             self.register_parameter(name, vector)
         kind = np.float32 if dtype is None else dtype
         statistics: dict[str, Tensor | None] = dict.fromkeys(
@@ -101,8 +104,9 @@ class BatchNorm(Module):
     def reset_parameters(self) -> None:
         """The start: weight 1, bias 0, no batches seen."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -141,16 +145,17 @@ class BatchNorm(Module):
                 f"{self.num_features} (input is {input.shape})"
             )
         if by_batch and input.numel() < 2 * self.num_features:
+            found = "one value" if input.numel() else "no value"
             raise ValueError(
-                f"{kind}: input of shape {input.shape} has {'one value' if input.numel() else 'none'} "
-                f"per channel, and the statistics of a batch need at least two; use a larger batch, "
-                f"drop_last=True in the loader, or eval()"
+                f"{kind}: input of shape {input.shape} has {found} per channel, and the statistics "
+                f"of a batch need at least two; use a larger batch, drop_last=True in the loader, "
+                f"or eval()"
             )
 
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

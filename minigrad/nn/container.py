@@ -27,7 +27,10 @@ class _Row(Module):
         return self.__dict__[self._name_at(index)]
 
     def _made_of(self, named: list[tuple[str, Module]]) -> Self:
-        raise NotImplementedError
+        row = type(self)()
+        for name, module in named:
+            row.add_module(name, module)
+        return row
 
     def __setitem__(self, index: int, module: Module) -> None:
         self.add_module(self._name_at(index), module)
@@ -40,7 +43,10 @@ class _Row(Module):
 
     def append(self, module: Module) -> Self:
         """Add one at the end; returns itself."""
-        self.add_module(str(len(self)), module)
+        number = len(self)
+        while str(number) in self._members:  # a slice keeps its modules' numbers
+            number += 1
+        self.add_module(str(number), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -73,9 +79,6 @@ class Sequential(_Row):
             input = module(input)
         return input
 
-    def _made_of(self, named: list[tuple[str, Module]]) -> Self:
-        return type(self)(dict(named))
-
 
 class ModuleList(_Row):
     """A list of modules that are registered, which those in a plain list would not be."""
@@ -106,6 +109,7 @@ class ModuleDict(Module):
         self.add_module(name, module)
 
     def __delitem__(self, name: str) -> None:
+        _ = self[name]  # a name that is no module's is a KeyError, whatever attribute it is
         delattr(self, name)
 
     def __contains__(self, name: object) -> bool:

@@ -26,6 +26,7 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        *,
         device: str | None = None,
         dtype: Any = None,
     ) -> None:

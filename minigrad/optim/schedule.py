@@ -88,8 +88,8 @@ class LRScheduler:
 
     def _set_rates(self) -> None:
         for i, group in enumerate(self.optimizer.param_groups):
-            base: float = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = self.rate(base, self.last_epoch, i)
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = self.rate(group["initial_lr"], self.last_epoch, i)
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def __repr__(self) -> str:
@@ -234,7 +234,7 @@ class SequentialLR(LRScheduler):
             )
         if any(a >= b for a, b in zip([0, *milestones], milestones, strict=False)):
             raise ValueError(
-                f"SequentialLR: milestones {list(milestones)} do not grow from above 0"
+                f"SequentialLR: milestones are {list(milestones)}, expected growing numbers above 0"
             )
         for i, schedule in enumerate(schedulers):
             if schedule.optimizer is not optimizer:

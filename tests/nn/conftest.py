@@ -1,0 +1,12 @@
+"""What the tests of modules share."""
+
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture
+def torch() -> ModuleType:
+    """PyTorch, for the tests marked ``parity``."""
+    module: ModuleType = pytest.importorskip("torch", reason="compares with PyTorch: make parity")
+    return module

@@ -1,0 +1,110 @@
+"""Loss modules: each passes its options on; class weights are state."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+
+LOGITS = np.log(np.array([[0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]))  # so that softmax gives these
+LABELS = np.array([2, 0])
+A, B = -math.log(0.7), -math.log(0.3)  # the two rows' losses
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (A + B) / 2),
+        ({"reduction": "sum"}, A + B),
+        ({"reduction": "none"}, [A, B]),
+        ({"ignore_index": 0}, A),
+        ({"weight": mg.tensor(np.array([3.0, 1.0, 5.0]))}, (5 * A + 3 * B) / 8),
+    ],
+)
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_cross_entropy_and_nll(loss: type, options: dict, expected: object) -> None:
+    value = loss(**options)(mg.tensor(LOGITS), mg.tensor(LABELS))
+    np.testing.assert_allclose(value.numpy(), expected, rtol=1e-12)
+
+
+def test_label_smoothing() -> None:
+    smoothed = nn.CrossEntropyLoss(label_smoothing=0.3, reduction="none")
+    expected = 0.7 * np.array([A, B]) - 0.1 * LOGITS.sum(1)
+    value = smoothed(mg.tensor(LOGITS), mg.tensor(LABELS))
+    np.testing.assert_allclose(value.numpy(), expected, rtol=1e-12)
+
+
+def test_squared_and_huber() -> None:
+    x, t = mg.tensor([1.0, -2.0, 0.5]), mg.tensor([0.0, 1.0, 0.25])
+    assert nn.MSELoss()(x, t).item() == pytest.approx((1 + 9 + 0.0625) / 3)
+    assert nn.MSELoss(reduction="sum")(x, t).item() == pytest.approx(10.0625)
+    assert nn.HuberLoss()(x, t).item() == pytest.approx((0.5 + 2.5 + 0.03125) / 3)
+    assert nn.HuberLoss("sum", 2.0)(x, t).item() == pytest.approx(0.5 + 2 * (3 - 1) + 0.03125)
+    assert repr(nn.HuberLoss(delta=2.0)) == "HuberLoss(delta=2.0)"
+
+
+def test_binary_cross_entropy_with_logits() -> None:
+    x, t = np.array([0.7, -1.2]), np.array([1.0, 0.25])
+    s = 1 / (1 + np.exp(-x))
+    plain = -(t * np.log(s) + (1 - t) * np.log(1 - s))
+    ours = nn.BCEWithLogitsLoss()(mg.tensor(x), mg.tensor(t))
+    assert ours.item() == pytest.approx(plain.mean())
+    options = {"weight": mg.tensor(np.array([2.0, 3.0])), "pos_weight": mg.tensor(np.array([4.0]))}
+    weighted = nn.BCEWithLogitsLoss(reduction="none", **options)(mg.tensor(x), mg.tensor(t))
+    positive = -(4 * t * np.log(s) + (1 - t) * np.log(1 - s)) * [2, 3]
+    np.testing.assert_allclose(weighted.numpy(), positive)
+
+
+def test_weights_move_and_are_saved_with_the_module() -> None:
+    loss = nn.CrossEntropyLoss(mg.tensor([1.0, 2.0, 3.0]))
+    assert list(loss.state_dict()) == ["weight"]
+    assert loss.double().weight.dtype == mg.float64
+    assert list(nn.CrossEntropyLoss().state_dict()) == []
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.CrossEntropyLoss, nn.NLLLoss, nn.MSELoss, nn.HuberLoss, nn.BCEWithLogitsLoss]
+)
+def test_an_unknown_reduction_is_refused_at_once(loss: type) -> None:
+    with pytest.raises(ValueError, match=f"{loss.__name__}: reduction is 'average'"):
+        loss(reduction="average")
+
+
+def test_options_in_an_order_of_the_past_are_refused() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        nn.CrossEntropyLoss(None, True)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("name", "options", "target", "weighted"),
+    [
+        ("CrossEntropyLoss", {}, "labels", False),
+        ("CrossEntropyLoss", {}, "labels", True),
+        ("CrossEntropyLoss", {"label_smoothing": 0.2, "ignore_index": 1}, "labels", False),
+        ("CrossEntropyLoss", {"label_smoothing": 0.2, "ignore_index": 1}, "labels", True),
+        ("CrossEntropyLoss", {"reduction": "sum"}, "shares", True),
+        ("NLLLoss", {"ignore_index": 2}, "labels", False),
+        ("NLLLoss", {"ignore_index": 2}, "labels", True),
+        ("MSELoss", {}, "shares", False),
+        ("HuberLoss", {"delta": 0.3}, "shares", False),
+        ("BCEWithLogitsLoss", {"reduction": "none"}, "shares", False),
+        ("BCEWithLogitsLoss", {"reduction": "none"}, "shares", True),
+    ],
+)
+def test_values_and_gradients_are_pytorchs(
+    torch, rng, name: str, options: dict, target: str, weighted: bool
+) -> None:
+    x, weight = rng.normal(size=(6, 4)), rng.uniform(0.5, 2, size=4)
+    t = rng.integers(0, 4, size=6) if target == "labels" else rng.dirichlet(np.ones(4), size=6)
+    results = []
+    for modules, tensor in ((nn, mg.tensor), (torch.nn, torch.tensor)):
+        extra = {"weight": tensor(weight)} if weighted else {}
+        a = tensor(x, requires_grad=True)
+        loss = getattr(modules, name)(**options, **extra)(a, tensor(t))
+        (loss * 1.5).sum().backward()
+        results.append((loss.detach().numpy(), a.grad.numpy()))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)

@@ -1,0 +1,114 @@
+"""Gradient clipping."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn, optim
+from minigrad.nn.utils import clip_grad_norm_, clip_grad_value_
+
+
+def with_gradients(*gradients: object) -> list:
+    parameters = []
+    for gradient in gradients:
+        array = np.array(gradient, dtype=np.float64)
+        parameters.append(nn.Parameter(np.ones_like(array)))
+        parameters[-1].grad = mg.tensor(array)
+    return parameters
+
+
+def test_the_gradients_are_one_vector_whose_length_is_limited() -> None:
+    a, b = with_gradients([[2.0, -4.0]], [4.0])  # length 6
+    norm = clip_grad_norm_([a, b, nn.Parameter([1.0])], 3.0)
+    assert norm.item() == pytest.approx(6)
+    assert norm.shape == ()
+    np.testing.assert_allclose(a.grad.numpy(), [[1, -2]], rtol=1e-6)
+    np.testing.assert_allclose(b.grad.numpy(), [2], rtol=1e-6)
+
+
+def test_short_gradients_stay_bit_for_bit() -> None:
+    (a,) = with_gradients([0.1, -0.7])
+    clip_grad_norm_(a, 3.0)
+    assert a.grad.numpy().tolist() == [0.1, -0.7]
+
+
+@pytest.mark.parametrize(("p", "norm"), [(1.0, 10), (3.0, (8 + 64 + 64) ** (1 / 3)), (math.inf, 4)])
+def test_other_norms(p: float, norm: float) -> None:
+    a, b = with_gradients([[2.0, -4.0]], [4.0])
+    assert clip_grad_norm_([a, b], 0.5, norm_type=p).item() == pytest.approx(norm)
+    np.testing.assert_allclose(a.grad.numpy(), np.array([[2, -4]]) * 0.5 / norm, rtol=1e-5)
+
+
+def test_half_precision_gradients_do_not_overflow() -> None:
+    parameter = nn.Parameter(np.ones(2, np.float16))
+    parameter.grad = mg.tensor(np.array([30000, 40000], np.float16))
+    assert clip_grad_norm_(parameter, 5.0).item() == pytest.approx(50000, rel=1e-3)
+    np.testing.assert_allclose(parameter.grad.numpy(), [3, 4], rtol=1e-2)
+
+
+def test_without_gradients_the_norm_is_zero() -> None:
+    assert clip_grad_norm_([nn.Parameter([1.0])], 1.0).item() == 0
+    assert clip_grad_norm_([], 1.0).item() == 0
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_a_norm_that_is_no_number_can_be_an_error(bad: float) -> None:
+    a, b = with_gradients([bad], [4.0])
+    with pytest.raises(RuntimeError, match=f"the norm of the gradients is {bad}"):
+        clip_grad_norm_([a, b], 1.0, error_if_nonfinite=True)
+    assert b.grad.item() == 4, "no gradient has changed"
+    clip_grad_norm_([b], 1.0, error_if_nonfinite=True)
+    assert b.grad.item() == pytest.approx(1)
+
+
+def test_values_are_limited_one_by_one() -> None:
+    a, b = with_gradients([[2.0, -4.0]], [0.25])
+    clip_grad_value_([a, b], 2.5)
+    assert a.grad.numpy().tolist() == [[2.0, -2.5]]
+    assert b.grad.numpy().tolist() == [0.25]
+
+
+def test_bad_limits() -> None:
+    (a,) = with_gradients([2.0])
+    for call in (
+        lambda: clip_grad_norm_(a, -1.0),
+        lambda: clip_grad_norm_(a, math.nan),
+        lambda: clip_grad_norm_(a, 1.0, norm_type=0),
+        lambda: clip_grad_value_(a, -1.0),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            call()
+    assert a.grad.item() == 2
+
+
+def test_a_graph_through_the_old_gradient_notices() -> None:
+    x = nn.Parameter([3.0])
+    ((x**3).sum()).backward(create_graph=True)
+    penalty = (x.grad * x.grad).sum()
+    clip_grad_norm_(x, 1.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        penalty.backward()
+    x.grad = None  # ends the circle that create_graph made
+
+
+def test_optim_offers_the_same_functions() -> None:
+    assert optim.clip_grad_norm_ is clip_grad_norm_
+    assert optim.clip_grad_value_ is clip_grad_value_
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("p", [2.0, 1.0, math.inf])
+@pytest.mark.parametrize("limit", [0.7, 1e3])
+def test_clipping_is_pytorchs(torch, rng, p: float, limit: float) -> None:
+    gradients = [rng.normal(size=(3, 4)), rng.normal(size=5)]
+    ours = with_gradients(*gradients)
+    theirs = [torch.nn.Parameter(torch.ones(g.shape, dtype=torch.float64)) for g in gradients]
+    for parameter, gradient in zip(theirs, gradients, strict=True):
+        parameter.grad = torch.tensor(gradient)
+    a = clip_grad_norm_(ours, limit, p)
+    b = torch.nn.utils.clip_grad_norm_(theirs, limit, p)
+    assert a.item() == pytest.approx(b.item(), rel=1e-12)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), rtol=1e-12)
