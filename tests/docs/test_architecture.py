@@ -1,0 +1,150 @@
+"""What docs/architecture.md and docs/README.md say of the files and of PyTorch is so."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import minigrad.functional as F
+from minigrad import graph, nn, ops
+from minigrad.backend import array_module
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def architecture(pages: dict[str, Any]) -> Any:
+    return pages["architecture"]
+
+
+def enforced_levels() -> list[set[str]]:
+    """LEVELS as tests/test_imports.py has it, without importing that file."""
+    tree = ast.parse((ROOT / "tests" / "test_imports.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS":
+            levels: list[set[str]] = ast.literal_eval(node.value)
+            return levels
+    raise AssertionError("tests/test_imports.py has no LEVELS")
+
+
+def test_the_levels_are_those_that_are_enforced(architecture: Any) -> None:
+    section = architecture.text.partition("## Files and levels")[2]
+    listed = re.search(r"```text\n(.*?)```", section, re.S)
+    assert listed
+    assert [set(line.split()) for line in listed[1].splitlines()] == enforced_levels()
+
+
+def test_each_part_is_explained(architecture: Any) -> None:
+    section = architecture.text.partition("## Files and levels")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"^\| `([\w.]+)` \|", section, re.M))
+    assert explained == set().union(*enforced_levels()) - {"diagnostics.plots"}
+    assert "`diagnostics.plots`" in section
+
+
+def test_the_sigmoid_on_the_page_is_a_rule_that_works(
+    architecture: Any, rng: np.random.Generator
+) -> None:
+    """It is shown without its docstring; what it computes is what the one in ops/ computes."""
+    shown = next(
+        b.text for b in architecture.blocks if b.is_python and "class Sigmoid(Op)" in b.text
+    )
+    names: dict[str, Any] = {"Op": ops.Op, "array_module": array_module}
+    exec(shown, names)
+    x, grad = rng.normal(size=7) * 4, rng.normal(size=7)
+    own, ours = names["Sigmoid"](), ops.Sigmoid()
+    y = own.forward(x)
+    np.testing.assert_allclose(y, ours.forward(x), rtol=1e-14)
+    np.testing.assert_allclose(own.backward(grad, y, x), ours.backward(grad, y, x), rtol=1e-14)
+
+
+def test_the_walk_imports_nothing_of_the_package() -> None:
+    imported = re.findall(r"^(?:from|import) (\S+)", inspect.getsource(graph), re.M)
+    assert imported
+    assert not [name for name in imported if name.startswith((".", "minigrad", "numpy"))]
+
+
+# ---------------------------------------------------------------- the table of differences
+
+
+def test_data_is_the_array_and_types_are_numpys() -> None:
+    assert type(mg.tensor([1.5]).data) is np.ndarray
+    assert isinstance(mg.float32, np.dtype)
+    assert mg.float32 == np.float32
+
+
+def test_floating_types_are_not_mixed_and_integers_are_converted() -> None:
+    single, double = mg.tensor([1.5]), mg.tensor([2.5], dtype=mg.float64)
+    with pytest.raises(TypeError, match="expected one floating type"):
+        single + double
+    assert (single + mg.tensor([2])).dtype == np.float32
+
+
+def test_a_change_in_place_of_what_requires_a_gradient_is_refused() -> None:
+    y = mg.tensor([1.5], requires_grad=True) * 2
+    with pytest.raises(RuntimeError, match="cannot be recorded"):
+        y.add_(1)
+    with mg.no_grad():
+        y.add_(1)
+    assert y.tolist() == [4.0]
+
+
+def test_an_option_that_is_not_there_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        F.cross_entropy(mg.zeros(1, 2), mg.tensor([0]), size_average=True)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        nn.Linear(2, 3, biass=False)  # type: ignore[call-arg]
+
+
+def test_numpys_spelling_of_axes_works_too() -> None:
+    x = mg.tensor([[1.0, 2.0], [4.0, 8.0]])
+    assert x.sum(axis=1, keepdims=True).tolist() == x.sum(dim=1, keepdim=True).tolist()
+
+
+def far_from_zero() -> Any:
+    """float32 data of mean 10,000 and standard deviation 1, and its x_hat in float64."""
+    x = (np.random.default_rng(0).normal(size=(64, 8)) + 1e4).astype(np.float32)
+    exact = x.astype(np.float64) - x.astype(np.float64).mean(axis=0)
+    return x, exact / np.sqrt((exact * exact).mean(axis=0) + 1e-5)
+
+
+def test_batch_norm_is_right_for_data_far_from_zero(architecture: Any) -> None:
+    x, exact = far_from_zero()
+    assert np.abs(nn.BatchNorm1d(8)(mg.tensor(x)).data - exact).max() < 1e-5
+    assert architecture.says("within 0.00001: the mean is taken twice")
+
+
+@pytest.mark.parity
+def test_pytorchs_batch_norm_is_off_by_what_the_table_says(architecture: Any) -> None:
+    torch = pytest.importorskip("torch", reason="compares with PyTorch (make parity)")
+    x, exact = far_from_zero()
+    with torch.no_grad():
+        error = np.abs(torch.nn.BatchNorm1d(8)(torch.from_numpy(x)).numpy() - exact).max()
+    assert 5e-4 < error < 1e-2
+    assert architecture.says("off by about 0.002")
+
+
+def test_the_reading_order_holds_the_five_ideas(pages: dict[str, Any]) -> None:
+    for idea in ("graph.py", "ops/base.py", "tensor.py", "nn/module.py", "backend.py"):
+        assert f"(../minigrad/{idea})" in pages["README"].text, idea
+
+
+def test_a_node_that_runs_too_early_is_left_out(pages: dict[str, Any]) -> None:
+    """What the first exercise of the reading order says will happen."""
+    Node = pages["README"].names["Node"]
+    a = Node(1)
+    late = Node(4, a, a)
+    c = Node(3, late, a)
+    arrived: dict[Any, int] = {}
+
+    def pull_back(node: Any, paths: int) -> tuple[int, ...]:
+        arrived[node] = paths
+        return tuple(paths for _ in node.parents)
+
+    graph.backpropagate({c: 1}, pull_back)
+    assert late not in arrived
+    assert arrived[a] == 1
