@@ -9,7 +9,7 @@ to the node's ``backward``, in the order that ``graph.py`` determines.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import writes
+from . import kernels, writes
 from .backend import Array, array_module, device_of, owner
 from .gradmode import mode, set_grad_enabled
 from .graph import backpropagate, tick
@@ -41,7 +41,7 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
             if type(array) is not kind or array.dtype is not dtype:
                 _check_alike(op, arrays)
                 break
-    result = inputs[0]._new(op.forward(*arrays))
+    result = inputs[0]._new(kernels.forward(op, arrays))
     if mode.enabled:
         for x in inputs:
             if x._requires_grad:
@@ -113,13 +113,14 @@ def backpropagate_from(
         if kept is None or writes.latest > node.order:
             _check_kept(node)
         if create_graph:
-            kept = _as_tensors(node, outputs[0])
-        shares = node.backward(grad, *kept)
+            shares = node.backward(grad, *_as_tensors(node, outputs[0]))
+        else:
+            shares = kernels.backward(node, grad, kept)
         if type(shares) is not tuple:
             shares = (shares,)
         _check_shares(node, shares)
         if not retain_graph:
-            node.kept, node.parents, node._memo = None, (), None
+            node.kept, node.parents, node.workspace, node._memo = None, (), None, None
         return shares
 
     with set_grad_enabled(create_graph):
@@ -250,16 +251,17 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
     if isinstance(grad, Base):
         return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
-    grad = like._new(grad)._data
-    if grad.dtype != like.dtype:
-        grad = grad.astype(like.dtype)
+    result = like._new(grad)
+    grad, dtype = result._data, like._data.dtype
+    if grad.dtype is not dtype:
+        grad = grad.astype(dtype, copy=False)
     # A rule may pass one array on to several inputs (Add), or a view of it (Reshape); whoever
     # changes one .grad in place must not change another, nor the seed.
-    memory = owner(grad)
-    if memory is not grad or id(memory) in taken:
+    if grad.base is not None or id(grad) in taken:
         grad = grad.copy()
     taken.add(id(grad))
-    return like._new(grad)
+    result._data = grad
+    return result
 
 
 def backward(

@@ -28,7 +28,7 @@ class Device(str):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> "Device":
+    def __new__(cls, name: str) -> Device:
         kind, _, index = str(name).partition(":")
         if kind == "cpu" and not index:
             return super().__new__(cls, "cpu")

@@ -62,8 +62,10 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace):
     def _wrap(array: Any) -> "Tensor":
         """A Tensor around an array, without a copy."""
         tensor = Tensor.__new__(Tensor)
+        # Reductions of NumPy end in scalars; _data is always an array.
         tensor._data = np.asarray(array) if isinstance(array, np.generic) else array
-        tensor._grad, tensor._requires_grad, tensor.grad_fn, tensor.hooks = None, False, None, None
+        tensor._requires_grad = False
+        tensor._grad = tensor.grad_fn = tensor.hooks = None
         return tensor
 
     _new = _wrap

@@ -10,6 +10,7 @@ from ..autograd import apply
 from ..backend import array_module, default_generator, to_device
 from ..ops.base import normalize_dim
 from ..tensor import Tensor
+from ..writes import mark_written
 
 # ------------------------------------------------------------------------------- activations
 
@@ -143,10 +144,12 @@ def batch_norm(
     op = ops.BatchNorm(float(eps))
     y = apply(op, input, *affine)
     if running_mean is not None and running_var is not None:
-        _, _, mean, var = op.memo(op.standardize, input._data)
-        for running_stat, batch in ((running_mean, mean), (running_var, var * (m / (m - 1)))):
-            old, new = running_stat._data, batch.reshape(-1)
-            running_stat.copy_(Tensor._wrap(old * (1 - momentum) + new * momentum).detach())
+        unbiased = op.batch_var * (m / (m - 1))
+        for running, batch in ((running_mean, op.batch_mean), (running_var, unbiased)):
+            statistic = running._data
+            statistic *= 1 - momentum
+            statistic += batch * momentum
+            mark_written(statistic)
     return y
 
 

@@ -50,6 +50,7 @@ class Op:
     kept: tuple[Any, ...] | None = None  # output and inputs, or the shapes of those not kept
     hooks: list[Callable[[Any], Any]] | None = None
     retained_by: Callable[[], Any] | None = None  # a weak reference to the output
+    workspace: Any = None  # what a kernel's forward leaves for its backward
     _memo: tuple[tuple[Any, ...], Any] | None = None
 
     def __init_subclass__(cls) -> None:

@@ -68,9 +68,14 @@ class BatchNorm(Op):
     enlarged by just as much.
 
     Kept for backward: x and gamma, and through ``memo`` x_hat and r.
+
+    ``batch_mean`` and ``batch_var`` (biased), (C,), are left for the running statistics; backward
+    does not read them.
     """
 
     keeps = ("x", "gamma")
+    batch_mean: Array
+    batch_var: Array
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
@@ -80,7 +85,8 @@ class BatchNorm(Op):
         return standardize(x, (0, *range(2, x.ndim)), self.eps)
 
     def forward(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
-        x_hat, _, _, _ = self.memo(self.standardize, x)
+        x_hat, _, mean, var = self.memo(self.standardize, x)
+        self.batch_mean, self.batch_var = mean.reshape(-1), var.reshape(-1)
         y = x_hat if gamma is None else x_hat * along_channels(gamma, x.ndim)
         return y if beta is None else y + along_channels(beta, x.ndim)
 

@@ -1,0 +1,55 @@
+"""Faster twins of some rules in ``ops/``, one table per array library.
+
+A kernel computes what its operation's ``forward`` or ``backward`` computes, in the same arguments:
+
+    forward(op, *inputs)                  -> the output, or None
+    backward(op, grad, y, *inputs)        -> the gradients, or None
+
+``None`` says that this case is not the kernel's (another number of axes, a type it was not written
+for), and the rule in ``ops/`` runs. Between its two halves a kernel may leave arrays in
+``op.workspace``; where that is None, ``forward`` was not the kernel's, and neither is ``backward``.
+
+Kernels see arrays only. When gradients of gradients are wanted, the rules run on Tensors, and they
+remain what defines the truth: a test compares every kernel with its rule.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from ..ops import Op
+from . import cpu
+
+Kernel = Callable[..., Any]
+Table = Mapping[type[Op], Kernel]
+
+_NO_KERNELS: Table = {}
+
+
+def _tables(array: Array) -> tuple[Table, Table]:
+    """The forward and the backward kernels for the library that made ``array``."""
+    if type(array) is np.ndarray:
+        return cpu.FORWARD, cpu.BACKWARD
+    return _NO_KERNELS, _NO_KERNELS
+
+
+def forward(op: Op, arrays: list[Array]) -> Array:
+    """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
+    kernel = _tables(arrays[0])[0].get(type(op))
+    if kernel is not None:
+        out = kernel(op, *arrays)
+        if out is not None:
+            return out
+    return op.forward(*arrays)
+
+
+def backward(op: Op, grad: Array, kept: tuple[Any, ...]) -> Any:
+    """The gradients of the inputs of ``op``, likewise."""
+    kernel = _tables(grad)[1].get(type(op))
+    if kernel is not None:
+        shares = kernel(op, grad, *kept)
+        if shares is not None:
+            return shares
+    return op.backward(grad, *kept)
