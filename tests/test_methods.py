@@ -94,6 +94,13 @@ def test_integers_with_numbers(dtype):
         assert function(n).dtype == dtype
 
 
+def test_a_number_minus_unsigned_integers():
+    """-x has no place in them: 0.5 - 3 is -2.5, not 0.5 + 253."""
+    n = mg.tensor(np.array([3, 0], np.uint8))
+    assert (0.5 - n).tolist() == [-2.5, 0.5]
+    assert (5 - n).tolist() == [2, 5]
+
+
 def test_integers_of_two_types():
     small, large = mg.tensor(np.array([3], np.int8)), mg.tensor(np.array([500], np.int64))
     assert (small + large).dtype == np.int64
