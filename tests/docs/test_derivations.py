@@ -699,46 +699,48 @@ def test_the_textbook_variance_fails_as_the_page_says(pages: dict[str, Any]) -> 
     assert worst < 0  # "The result can be negative"
 
 
-MISTAKES: dict[str, tuple[str, str]] = {
-    # the row of the page's table: (what the student wrote, the A, B and C it comes to)
-    "mean and variance taken for constants": ("g * r * dy", "1, 0, 0"),
-    "no path through the mean": ("g * r * (dy - xh * k)", "1, 0, 1"),
-    "no path through the variance": ("g * r * (dy - dy.mean(0))", "1, 1, 0"),
-    "sums for means": ("g * r * (dy - dy.sum(0) - xh * (dy * xh).sum(0))", "1, m, m"),
-    "`x - mu` for `x_hat`, once": ("g * r * (dy - dy.mean(0) - c * k)", "1, 1, 1 / r"),
-    "the 2 of the square forgotten": ("half", "1, 1, 0.5"),
-    "gamma forgotten": ("r * (dy - dy.mean(0) - xh * k)", "1 / g, 1 / g, 1 / g"),
-    "`r` forgotten": ("g * (dy - dy.mean(0) - xh * k)", "1 / r, 1 / r, 1 / r"),
+MISTAKES = {  # the row of the page's table, and what was written
+    "mean and variance taken for constants": "gamma * r * dy",
+    "no path through the mean": "gamma * r * (dy - x_hat * k)",
+    "no path through the variance": "gamma * r * (dy - dy.mean(0))",
+    "sums for means": "gamma * r * (dy - dy.sum(0) - x_hat * (dy * x_hat).sum(0))",
+    "`x - mu` for `x_hat`, once": "gamma * r * (dy - dy.mean(0) - c * k)",
+    "the 2 of the square forgotten": "without_2 - without_2.mean(0)",
+    "gamma forgotten": "r * (dy - dy.mean(0) - x_hat * k)",
+    "`r` forgotten": "gamma * (dy - dy.mean(0) - x_hat * k)",
 }
 
 
-def test_the_table_of_mistakes_is_complete(pages: dict[str, Any]) -> None:
+def table_of_mistakes(pages: dict[str, Any]) -> dict[str, str]:
     text = pages["derivations/batchnorm"].text.partition("## Common mistakes")[2]
-    rows = re.findall(r"^\| (?!what was done|---)(.*?) \|", text, re.M)
-    assert rows == list(MISTAKES)
+    return dict(re.findall(r"^\| (?!what was done|---)(.*?) \| (.*?) \|$", text, re.M))
+
+
+def test_the_table_of_mistakes_is_complete(pages: dict[str, Any]) -> None:
+    assert list(table_of_mistakes(pages)) == list(MISTAKES)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_comes_out_as_the_table_says(bn: Names, mistake: str) -> None:
-    written, factors = MISTAKES[mistake]
+def test_a_mistake_comes_out_as_the_table_says(
+    bn: Names, pages: dict[str, Any], mistake: str
+) -> None:
+    """The three factors, fitted to the wrong result channel by channel."""
     names = {
-        "g": bn.gamma, "r": bn.r, "dy": bn.dy, "xh": bn.x_hat, "c": bn.c, "m": bn.m,
+        **vars(bn),
         "k": (bn.dy * bn.x_hat).mean(axis=0),
-    }  # fmt: skip
-    dc = bn.dc_direct + bn.dvar * bn.c / bn.m  # bn-7 without its 2
-    names["half"] = dc - dc.mean(axis=0)
+        "without_2": bn.dc_direct + bn.dvar * bn.c / bn.m,  # bn-7
+    }
+    factors: dict[str, Any] = {"A": 1, "B": 1, "C": 1}
+    for letters, value in re.findall(r"((?:[ABC] = )+)([\w/]+)", table_of_mistakes(pages)[mistake]):
+        factors.update(dict.fromkeys(re.findall("[ABC]", letters), eval(value, names)))
+    assert factors != {"A": 1, "B": 1, "C": 1}
+    wrong = eval(MISTAKES[mistake], names)
     for channel in range(bn.C):
-        terms = [
-            bn.gamma[channel] * bn.r[channel] * term[:, channel]
-            for term in (
-                bn.dy,
-                np.broadcast_to(-bn.dy.mean(axis=0), bn.dy.shape),
-                -bn.x_hat * names["k"],
-            )
-        ]
-        result = np.asarray(eval(written, names))[:, channel]
-        found, *_ = np.linalg.lstsq(np.stack(terms, axis=1), result, rcond=None)
-        expected = [np.broadcast_to(v, bn.C)[channel] for v in eval(factors, names)]
+        x_hat, dy = bn.x_hat[:, channel], bn.dy[:, channel]
+        terms = np.stack([dy, np.full(bn.m, -dy.mean()), -x_hat * (dy * x_hat).mean()], axis=1)
+        scaled = bn.gamma[channel] * bn.r[channel] * terms
+        found, *_ = np.linalg.lstsq(scaled, wrong[:, channel], rcond=None)
+        expected = [np.broadcast_to(factors[letter], bn.C)[channel] for letter in "ABC"]
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
