@@ -1,0 +1,461 @@
+"""What is wrong with a student's function, in four steps, stopping at the first that explains it.
+
+1. Form: an exception, None, a wrong shape or type, NaN, an input that was changed.
+2. A known mistake: the results equal those of a named wrong rule on every probe.
+3. Terms: the result is a sum of the formula's terms with other factors (``decompose.py``).
+4. Evidence: where it is furthest off, what was expected, the slope there, and which identities of
+   the right result hold.
+
+A shape or a NaN can be the fingerprint of a known mistake, so step 2 looks at those as well, and
+step 1 speaks for itself only where no mistake is recognised.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from . import decompose
+from .child.wire import Failure, Reply, Strange
+from .compare import misfit, noise, worst_index
+from .questions.base import Inputs, Mistake, Question, Results
+
+Stage = str  # "missing", "form", "named", "terms" or "evidence"
+STAGES = ("missing", "form", "named", "terms", "evidence")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: which step found it, in which results, and what to say."""
+
+    stage: Stage
+    results: tuple[str, ...]
+    text: str
+    keys: tuple[str, ...] = ()
+    see: str = ""
+
+
+@dataclass
+class Prepared:
+    """A question with its probes and right answers, used for every student."""
+
+    question: Question
+    seed: int
+    probes: list[Inputs] = field(init=False)
+    rights: list[Results] = field(init=False)
+    noises: list[dict[str, float]] = field(init=False)
+    _wrong: dict[tuple[str, tuple[str, ...]], list[Results | None]] = field(default_factory=dict)
+    _pairs: list[Mistake] | None = None
+
+    def __post_init__(self) -> None:
+        question = self.question
+        self.probes = question.probes(np.random.default_rng([self.seed, *question.name.encode()]))
+        with np.errstate(all="ignore"):
+            self.rights = [question.answer(**inputs) for inputs in self.probes]
+            self.noises = [noise(question.answer, inputs) for inputs in self.probes]
+        if question.one_scale:
+            for right, moved in zip(self.rights, self.noises, strict=True):
+                size = max(float(np.abs(value).max()) for value in right.values())
+                for name in moved:
+                    moved[name] += 1e-6 * size
+
+    @property
+    def calls(self) -> list[Inputs]:
+        """The probes, and the first one again: a function without memory answers the same."""
+        return [*self.probes, self.probes[0]]
+
+    def pairs(self) -> list[Mistake]:
+        if self._pairs is None:
+            self._pairs = list(self.question.pairs())
+        return self._pairs
+
+    def wrong(self, mistake: Mistake) -> list[Results | None]:
+        """What ``mistake`` gives on each probe; None where it cannot be computed."""
+        key = mistake.key, mistake.results
+        if key not in self._wrong:
+            self._wrong[key] = [evaluate(mistake, inputs) for inputs in self.probes]
+        return self._wrong[key]
+
+
+def evaluate(mistake: Mistake, inputs: Inputs) -> Results | None:
+    """A wrong rule may be impossible: a product of shapes that do not fit, endless recursion."""
+    with np.errstate(all="ignore"):
+        try:
+            return mistake.wrong(inputs)
+        except (ValueError, IndexError, RecursionError, ZeroDivisionError):
+            return None
+
+
+@dataclass
+class Case:
+    """One result on one probe."""
+
+    probe: int
+    inputs: Inputs
+    want: Array
+    noise: float
+    got: Array
+
+    @property
+    def right(self) -> bool:
+        return misfit(self.got, self.want, self.noise) <= 1
+
+
+# ------------------------------------------------------------------------------------ the four steps
+
+
+def diagnose(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
+    """What is wrong, from the replies to ``prepared.calls``; nothing if all is right."""
+    question = prepared.question
+    failed = [r.failure for r in replies if r.failure is not None]
+    if any(f.kind == "NotImplementedError" for f in failed):
+        return [Finding("missing", question.results, "not implemented yet")]
+    findings = [raised(question, failed[0])] if failed else []
+    tables: list[tuple[int, dict[str, Any]]] = []
+    for k, reply in enumerate(replies[: len(prepared.probes)]):
+        if reply.failure is not None:
+            continue
+        values = named_values(question, reply.value)
+        if isinstance(values, str):
+            return [*findings, Finding("form", question.results, values)]
+        tables.append((k, values))
+    if question.judge is not None:
+        return findings or judged(question, prepared, tables)
+    cases, faults = collect(prepared, tables)
+    findings += faults
+    wrong = {name for name, found in cases.items() if not all(c.right for c in found)}
+    wrong -= {name for fault in faults for name in fault.results}
+    findings += blame(prepared, cases, wrong)
+    return findings or side_effects(prepared, replies)
+
+
+def blame(
+    prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]
+) -> list[Finding]:
+    """Steps 2 to 4 for the results in ``wrong``."""
+    question, findings = prepared.question, []
+    if question.steps:
+        return [stepwise(question, name, cases) for name in question.results if name in wrong]
+    left = set(wrong)
+    for found in (
+        recognise(question.mistakes, prepared, cases, left),
+        recognise(prepared.pairs, prepared, cases, left),
+    ):
+        for finding in found:
+            findings.append(finding)
+            left -= set(finding.results)
+    for name in question.results:
+        if name in left:
+            findings.append(unnamed(question, name, cases[name]))
+    return findings
+
+
+def recognise(
+    mistakes: Any, prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]
+) -> Iterable[Finding]:
+    """Step 2: the mistakes that give the same numbers on every probe, the widest first."""
+    if not wrong:
+        return
+    candidates = mistakes() if callable(mistakes) else mistakes
+    matches: list[tuple[float, Mistake]] = []
+    for mistake in candidates:
+        if mistake.results and set(mistake.results) <= wrong:
+            apart = distance(mistake, prepared.wrong(mistake), cases)
+            if apart <= 1:
+                matches.append((apart, mistake))
+    left = set(wrong)
+    while matches:
+        matches = [(d, m) for d, m in matches if set(m.results) <= left]
+        if not matches:
+            return
+        size = max(len(m.results) for _, m in matches)
+        results = next(m.results for _, m in matches if len(m.results) == size)
+        alike = [(d, m) for d, m in matches if m.results == results]
+        nearest = min(d for d, _ in alike)
+        yield together([m for d, m in alike if d <= 1e4 * nearest + 1e-7], results)
+        left -= set(results)
+
+
+def distance(
+    mistake: Mistake, wrong: list[Results | None], cases: dict[str, list[Case]]
+) -> float:
+    """How far a student's results are from those of ``mistake``, in units of the tolerance."""
+    largest, compared = 0.0, 0
+    for name in mistake.results:
+        for case in cases[name]:
+            values = wrong[case.probe]
+            if values is None:
+                return math.inf
+            apart = misfit(case.got, values[name])
+            if 1 < apart < 1e3:  # only then is it worth asking what rounding does to this rule
+                with np.errstate(all="ignore"):
+                    moved = noise(lambda **inputs: mistake.wrong(inputs), case.inputs)
+                apart = misfit(case.got, values[name], moved.get(name, 0.0))
+            if apart > 1:
+                return math.inf
+            largest, compared = max(largest, apart), compared + 1
+    return largest if compared else math.inf
+
+
+def together(mistakes: list[Mistake], results: tuple[str, ...]) -> Finding:
+    """One mistake, or several that nobody can tell apart from outside."""
+    texts = list(dict.fromkeys(m.text for m in mistakes))
+    text = texts[0]
+    if len(texts) > 1:
+        text = "One of these, which give the same numbers: " + " Or: ".join(texts)
+    return Finding("named", results, text, tuple(m.key for m in mistakes), mistakes[0].see)
+
+
+def unnamed(question: Question, name: str, cases: list[Case]) -> Finding:
+    """Steps 1, 3 and 4 for a result that equals no known mistake."""
+    for case in cases:
+        if case.got.shape != case.want.shape:
+            return Finding(
+                "form",
+                (name,),
+                f"{name} has shape {case.got.shape}, expected {case.want.shape}"
+                + f" (the inputs: {shapes(case.inputs)})",
+            )
+    for case in cases:
+        odd = ~np.isfinite(case.got) & np.isfinite(case.want)
+        if odd.any():
+            index = tuple(int(i) for i in np.argwhere(odd)[0])
+            return Finding(
+                "form",
+                (name,),
+                f"{name}{list(index)} is {case.got[index]}, expected {case.want[index]:.6g}"
+                f"{at_input(case, index)}",
+            )
+    for terms in question.terms:
+        if terms.result == name:
+            text = decompose.explain(terms, [(c.inputs, c.got) for c in cases])
+            if text is not None:
+                return Finding("terms", (name,), text[0].upper() + text[1:])
+    return Finding("evidence", (name,), evidence(question, name, cases))
+
+
+def evidence(question: Question, name: str, cases: list[Case]) -> str:
+    """Step 4: the worst place, its slope, and which identities hold."""
+    off = [c for c in cases if not c.right]
+    case = max(off, key=lambda c: misfit(c.got, c.want, c.noise))
+    index = worst_index(case.got, case.want)
+    text = (
+        f"{name}{list(index) if index else ''} is {case.got[index]:.6g}, "
+        f"expected {case.want[index]:.6g}"
+    )
+    if question.loss is not None and name in question.slopes:
+        slope = numerical_slope(question, question.slopes[name], case.inputs, index)
+        text += f" (the slope measured there is {slope:.6g})"
+    text += f". The inputs: {shapes(case.inputs)}."
+    if len(off) < len(cases):
+        text += f" It is right for {len(cases) - len(off)} of {len(cases)} inputs."
+    for identity in question.identities:
+        if identity.result == name:
+            holds = all(identity_holds(identity.defect, c) for c in cases)
+            text += f" {'Holds' if holds else 'Does not hold'}: {identity.text}."
+    return text
+
+
+def identity_holds(defect: Any, case: Case) -> bool:
+    with np.errstate(all="ignore"):
+        left = np.abs(defect(case.got, **case.inputs)).max()
+    return bool(left <= 1e-4 * max(np.abs(case.got).max(), 1e-30) + 16 * case.noise)
+
+
+def numerical_slope(
+    question: Question, argument: str, inputs: Inputs, index: tuple[int, ...]
+) -> float:
+    """(f(x + h) - f(x - h)) / 2h for one number of one input."""
+    assert question.loss is not None
+    values = []
+    h = 1e-6 * max(1.0, float(np.abs(inputs[argument]).max()))
+    for step in (h, -h):
+        moved = np.array(inputs[argument], dtype=np.float64)
+        moved[index] += step
+        values.append(float(question.loss(**{**inputs, argument: moved})))
+    return (values[0] - values[1]) / (2 * h)
+
+
+# ------------------------------------------------------------------------------------------- the form
+
+
+def raised(question: Question, failure: Failure) -> Finding:
+    """An exception, a crash or a time-out."""
+    name = question.errors(failure.kind, failure.message)
+    if name is not None:
+        return Finding("named", question.results, name[1], (name[0],))
+    return Finding("form", question.results, failure.text())
+
+
+def named_values(question: Question, value: Any) -> dict[str, Any] | str:
+    """What came back, by result; or what is wrong with it as a whole."""
+    names = question.results
+    listed = ", ".join(names)
+    if isinstance(value, dict) and question.driver != "call":
+        return value
+    if value is None:
+        return f"the function returned None (a return is missing?), expected {listed}"
+    if len(names) == 1:
+        if isinstance(value, tuple) and len(value) == 1:
+            return f"the function returned a tuple of one, expected {listed} itself"
+        return {names[0]: value}
+    if not isinstance(value, tuple | list):
+        kind = value.kind if isinstance(value, Strange) else type(value).__name__
+        return f"the function returned one {kind}, expected {len(names)} results: {listed}"
+    if len(value) != len(names):
+        return f"the function returned {len(value)} results, expected {len(names)}: {listed}"
+    return dict(zip(names, value, strict=True))
+
+
+def collect(
+    prepared: Prepared, tables: list[tuple[int, dict[str, Any]]]
+) -> tuple[dict[str, list[Case]], list[Finding]]:
+    """The results as arrays, and what cannot be one."""
+    question = prepared.question
+    cases: dict[str, list[Case]] = {name: [] for name in question.results}
+    faults: dict[str, Finding] = {}
+    for k, values in tables:
+        for name in question.results:
+            if question.steps and values.get(name) is None:
+                faults[name] = Finding("missing", (name,), f"{name}: not given yet")
+                continue
+            got = as_array(name, values.get(name))
+            if isinstance(got, Finding):
+                faults.setdefault(name, got)
+                continue
+            want = prepared.rights[k][name]
+            if question.loose_shape and squeezed(got) == squeezed(want):
+                got = got.reshape(want.shape)
+            cases[name].append(
+                Case(k, prepared.probes[k], want, prepared.noises[k].get(name, 0.0), got)
+            )
+    return cases, list(faults.values())
+
+
+def squeezed(array: Array) -> tuple[int, ...]:
+    return tuple(n for n in array.shape if n != 1)
+
+
+def as_array(name: str, value: Any) -> Any:
+    """A float64 array, or the Finding that says why it is none."""
+    if value is None:
+        return Finding("form", (name,), f"{name} is None, expected an array")
+    if isinstance(value, bool | int | float):
+        value = np.asarray(value)
+    if isinstance(value, Strange):
+        text = f"{name} is a {value.kind}, expected a NumPy array"
+        return Finding("form", (name,), text)
+    if not isinstance(value, np.ndarray):
+        text = f"{name} is a {type(value).__name__}, expected a NumPy array"
+        return Finding("form", (name,), text)
+    if value.dtype.kind not in "fiu" or value.dtype == np.float16:
+        text = f"{name} is an array of {value.dtype}, expected float64 or float32"
+        return Finding("form", (name,), text)
+    return value.astype(np.float64)
+
+
+def side_effects(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
+    """Right results, but an input was changed, or the second call gave another answer."""
+    question = prepared.question
+    for inputs, reply in zip(prepared.calls, replies, strict=True):
+        for name in reply.changed(inputs):
+            if name in question.changes:
+                m = question.changes[name]
+                return [Finding("named", question.results, m.text, (m.key,), m.see)]
+            if name not in question.may_change:
+                text = (
+                    f"your function changes its input {name} in place. It belongs to the caller, "
+                    f"who may need it again: work on a copy"
+                )
+                return [Finding("form", question.results, text)]
+    first, again = (named_values(question, replies[k].value) for k in (0, -1))
+    assert isinstance(first, dict)
+    assert isinstance(again, dict)
+    for name in question.results:
+        one, two = as_array(name, first.get(name)), as_array(name, again.get(name))
+        if isinstance(two, Finding) or misfit(two, one) > 1:
+            text = (
+                f"the second call with the same inputs gives another {name}: something is kept "
+                f"from one call to the next (a global, or a list or dict as a default value)"
+            )
+            return [Finding("named", (name,), text, ("A3",))]
+    return []
+
+
+def judged(
+    question: Question, prepared: Prepared, tables: list[tuple[int, dict[str, Any]]]
+) -> list[Finding]:
+    """For answers that are not unique."""
+    assert question.judge is not None
+    for k, values in tables:
+        complaint = question.judge(prepared.probes[k], values[question.results[0]])
+        if complaint is not None:
+            key, text = complaint
+            return [Finding("named", question.results, text, (key,))]
+    return []
+
+
+# -------------------------------------------------------------------------------------- step by step
+
+
+def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Finding:
+    """One step of a derivation, given the student's own values of the steps before it."""
+    earlier = question.results[: question.results.index(name)]
+    local: list[Case] = []
+    for k, case in enumerate(cases[name]):
+        known = {
+            n: cases[n][k].got
+            if len(cases[n]) > k and cases[n][k].got.shape == cases[n][k].want.shape
+            else cases[n][k].want
+            for n in earlier
+            if len(cases[n]) > k
+        }
+        inputs = {**case.inputs, **known}
+        try:
+            want = np.asarray(question.steps[name](**inputs), dtype=np.float64)
+        except TypeError:  # a step before it was not given
+            want = case.want
+        local.append(Case(case.probe, inputs, want, case.noise, case.got))
+    if all(c.right for c in local):
+        return Finding(
+            "named", (name,), f"{name} follows rightly from your wrong earlier steps", ("T00",)
+        )
+    matches = [
+        m
+        for m in question.mistakes
+        if m.results == (name,)
+        and distance(m, [evaluate(m, c.inputs) for c in local], {name: renumbered(local)}) <= 1
+    ]
+    return together(matches, (name,)) if matches else unnamed(question, name, local)
+
+
+def renumbered(cases: list[Case]) -> list[Case]:
+    return [Case(k, c.inputs, c.want, c.noise, c.got) for k, c in enumerate(cases)]
+
+
+# --------------------------------------------------------------------------------------------- words
+
+
+def shapes(inputs: Inputs) -> str:
+    """The inputs of a probe, as shapes and numbers."""
+    words = []
+    for name, value in inputs.items():
+        if isinstance(value, np.ndarray):
+            words.append(f"{name} {value.shape}")
+        elif isinstance(value, float):
+            words.append(f"{name} {value:.3g}")
+        elif isinstance(value, tuple):
+            words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def at_input(case: Case, index: tuple[int, ...]) -> str:
+    """The input at the same place, where there is one: what overflowed?"""
+    for name in ("x", "logits"):
+        value = case.inputs.get(name)
+        if isinstance(value, np.ndarray) and value.shape == case.got.shape:
+            return f" (where {name} is {value[index]:.6g})"
+    return ""
