@@ -144,7 +144,7 @@ def test_steps_of_the_derivation_of_linear(rng):
     dy = rng.standard_normal((5, 4))
     rows, outs, ins = range(5), range(4), range(3)
     op = Linear()
-    op.needs_input_grad = (True, True, True)
+    op.parents = (op, op, op)  # none is None: all three gradients are wanted
     y = op.forward(x, w, b)
     dx, dw, db = op.backward(dy, y, x, w, b)
 
