@@ -70,7 +70,12 @@ def test_an_object_need_not_be_a_dict(ending: str, tmp_path: Path, obj: object) 
 @endings
 def test_arrays_that_are_not_in_order_and_numpy_scalars(ending: str, tmp_path: Path) -> None:
     x = np.arange(12.0).reshape(3, 4)
-    obj = {"t": mg.from_numpy(x).T, "step": x[::2, ::-1], "big": x.astype(">f8"), "n": x[0, 1]}
+    obj = {
+        "t": mg.from_numpy(x).T,
+        "step": x[::2, ::-1],
+        "big": x.astype(">f8"),
+        "n": np.float32(0.1),
+    }
     path = str(tmp_path / f"x{ending}")
     save(obj, path)
     back = load(path)
@@ -79,6 +84,7 @@ def test_arrays_that_are_not_in_order_and_numpy_scalars(ending: str, tmp_path: P
     np.testing.assert_array_equal(back["big"], x)
     assert back["big"].dtype == np.float64
     assert type(back["n"]) is float
+    assert back["n"] == np.float32(0.1)
 
 
 @endings
@@ -182,7 +188,10 @@ def test_what_cannot_be_saved_is_named_and_the_old_file_stays(
 
 
 @endings
-def test_an_interrupted_save_leaves_the_old_file(ending: str, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_an_interrupted_save_leaves_the_old_file(
+    ending: str, tmp_path: Path, monkeypatch, moment: str
+) -> None:
     path = tmp_path / f"x{ending}"
     save({"old": mg.ones(3)}, path)
 
@@ -190,7 +199,7 @@ def test_an_interrupted_save_leaves_the_old_file(ending: str, tmp_path: Path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", interrupt)
+        patch.setattr(os, moment, interrupt)
         with pytest.raises(KeyboardInterrupt):
             save({"new": mg.zeros(3)}, path)
     assert same(load(path), {"old": mg.ones(3)})

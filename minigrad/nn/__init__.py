@@ -4,6 +4,7 @@ This file is the table of contents. Start with ``module.py``; ``linear.py`` is t
 with parameters and ``batchnorm.py`` the one with the most state.
 """
 
+from .. import functional
 from . import init, utils
 from .activation import (
     ELU,
@@ -57,6 +58,7 @@ __all__ = [
     "MSELoss",
     "HuberLoss",
     "BCEWithLogitsLoss",
+    "functional",
     "init",
     "utils",
 ]

@@ -62,10 +62,12 @@ def clip_grad_norm_(
 def _norm(arrays: list[Array], p: float) -> Array:
     """The p-norm of all elements of all arrays, without reading anything back from a GPU."""
     xp = array_module(arrays[0])
-    sizes = [xp.abs(array.astype(wide(array.dtype), copy=False)) for array in arrays]
+    arrays = [array.astype(wide(array.dtype), copy=False) for array in arrays]
+    if p == 2:
+        return xp.sqrt(xp.stack([(array * array).sum() for array in arrays]).sum())
     if p == math.inf:
-        return xp.stack([size.max() for size in sizes]).max()
-    return xp.stack([(size**p).sum() for size in sizes]).sum() ** (1 / p)
+        return xp.stack([abs(array).max() for array in arrays]).max()
+    return xp.stack([(abs(array) ** p).sum() for array in arrays]).sum() ** (1 / p)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:

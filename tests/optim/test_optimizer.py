@@ -292,6 +292,16 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_changes(rng) -> None:
         np.testing.assert_array_equal(buffer.numpy(), remembered["momentum_buffer"].numpy())
 
 
+def test_a_buffer_that_was_never_made_is_none_in_pytorchs_states(rng) -> None:
+    (tensor,) = parameters(rng, (3,))
+    optimizer = optim.SGD([tensor], lr=0.1, momentum=0.9)
+    state = optimizer.state_dict()
+    optimizer.load_state_dict({**state, "state": {0: {"momentum_buffer": None}}})
+    before = values([tensor])[0]
+    train(optimizer, [tensor], 1)
+    np.testing.assert_allclose(values([tensor])[0], before - 0.1 * tensor.grad.numpy())
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize(
     ("name", "options"),
