@@ -47,7 +47,7 @@ class Prepared:
     probes: list[Inputs] = field(init=False)
     rights: list[Results] = field(init=False)
     noises: list[dict[str, float]] = field(init=False)
-    _wrong: dict[tuple[str, tuple[str, ...]], list[Results | None]] = field(default_factory=dict)
+    _wrong: dict[Mistake, list[Results | None]] = field(default_factory=dict)
     _pairs: list[Mistake] | None = None
 
     def __post_init__(self) -> None:
@@ -74,10 +74,9 @@ class Prepared:
 
     def wrong(self, mistake: Mistake) -> list[Results | None]:
         """What ``mistake`` gives on each probe; None where it cannot be computed."""
-        key = mistake.key, mistake.results
-        if key not in self._wrong:
-            self._wrong[key] = [evaluate(mistake, inputs) for inputs in self.probes]
-        return self._wrong[key]
+        if mistake not in self._wrong:
+            self._wrong[mistake] = [evaluate(mistake, inputs) for inputs in self.probes]
+        return self._wrong[mistake]
 
 
 def evaluate(mistake: Mistake, inputs: Inputs) -> Results | None:
@@ -122,6 +121,8 @@ def diagnose(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
         if isinstance(values, str):
             return [*findings, Finding("form", question.results, values)]
         tables.append((k, values))
+    if not failed and (kept := remembers(prepared, replies)):
+        return [kept]
     if question.judge is not None:
         return findings or judged(question, prepared, tables)
     cases, faults = collect(prepared, tables)
@@ -162,21 +163,19 @@ def recognise(
     candidates = mistakes() if callable(mistakes) else mistakes
     matches: list[tuple[float, Mistake]] = []
     for mistake in candidates:
-        if mistake.results and set(mistake.results) <= wrong:
+        if wrong.intersection(mistake.results):
             apart = distance(mistake, prepared.wrong(mistake), cases)
             if apart <= 1:
                 matches.append((apart, mistake))
     left = set(wrong)
-    while matches:
-        matches = [(d, m) for d, m in matches if set(m.results) <= left]
-        if not matches:
-            return
-        size = max(len(m.results) for _, m in matches)
-        results = next(m.results for _, m in matches if len(m.results) == size)
-        alike = [(d, m) for d, m in matches if m.results == results]
+    while matches := [(d, m) for d, m in matches if left.intersection(m.results)]:
+        explained = [left.intersection(m.results) for _, m in matches]
+        widest = max(explained, key=len)
+        alike = [pair for pair, e in zip(matches, explained, strict=True) if e == widest]
         nearest = min(d for d, _ in alike)
+        results = tuple(name for name in prepared.question.results if name in widest)
         yield together([m for d, m in alike if d <= 1e4 * nearest + 1e-7], results)
-        left -= set(results)
+        left -= widest
 
 
 def distance(
@@ -189,11 +188,13 @@ def distance(
             values = wrong[case.probe]
             if values is None:
                 return math.inf
-            apart = misfit(case.got, values[name])
+            # A wrong result may be 0 but for rounding; then the right one says what is small.
+            floor = 1e-7 * float(np.abs(case.want).max(initial=0.0)) + case.noise
+            apart = misfit(case.got, values[name], floor)
             if 1 < apart < 1e3:  # only then is it worth asking what rounding does to this rule
                 with np.errstate(all="ignore"):
                     moved = noise(lambda **inputs: mistake.wrong(inputs), case.inputs)
-                apart = misfit(case.got, values[name], moved.get(name, 0.0))
+                apart = misfit(case.got, values[name], floor + moved.get(name, 0.0))
             if apart > 1:
                 return math.inf
             largest, compared = max(largest, apart), compared + 1
@@ -371,18 +372,27 @@ def side_effects(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
                     f"who may need it again: work on a copy"
                 )
                 return [Finding("form", question.results, text)]
+    return []
+
+
+def remembers(prepared: Prepared, replies: Sequence[Reply]) -> Finding | None:
+    """The last call repeats the first; another answer means that something was kept."""
+    question = prepared.question
     first, again = (named_values(question, replies[k].value) for k in (0, -1))
-    assert isinstance(first, dict)
-    assert isinstance(again, dict)
+    if isinstance(first, str) or isinstance(again, str) or question.judge is not None:
+        return None
     for name in question.results:
         one, two = as_array(name, first.get(name)), as_array(name, again.get(name))
-        if isinstance(two, Finding) or misfit(two, one) > 1:
+        if isinstance(one, Finding) or isinstance(two, Finding):
+            continue
+        if misfit(two, one) > 1:
             text = (
                 f"the second call with the same inputs gives another {name}: something is kept "
-                f"from one call to the next (a global, or a list or dict as a default value)"
+                f"from one call to the next (a global, or a list or dict as a default value), or "
+                f"drawn at random"
             )
-            return [Finding("named", (name,), text, ("A3",))]
-    return []
+            return Finding("named", (name,), text, ("A3",))
+    return None
 
 
 def judged(
@@ -390,12 +400,12 @@ def judged(
 ) -> list[Finding]:
     """For answers that are not unique."""
     assert question.judge is not None
-    for k, values in tables:
-        complaint = question.judge(prepared.probes[k], values[question.results[0]])
-        if complaint is not None:
-            key, text = complaint
-            return [Finding("named", question.results, text, (key,))]
-    return []
+    complaints = [question.judge(prepared.probes[k], v[question.results[0]]) for k, v in tables]
+    found = [c for c in complaints if c is not None]
+    if not found:
+        return []
+    key, text = found[-1]  # the largest: on a small graph, different mistakes look the same
+    return [Finding("named", question.results, text, (key,))]
 
 
 # -------------------------------------------------------------------------------------- step by step

@@ -63,6 +63,8 @@ def watched(inputs: dict[str, Any]) -> Watched:
 def order(function: Any, inputs: dict[str, Any]) -> Any:
     """The nodes in a topological order."""
     found = function(inputs["root"], watched(inputs))
+    if not isinstance(found, list | tuple):
+        raise TypeError(f"topological_order returned {type(found).__name__}, expected a list")
     return {"order": [int(n) if isinstance(n, int | np.integer) else n for n in found]}
 
 
@@ -80,7 +82,8 @@ def walk(function: Any, inputs: dict[str, Any]) -> Any:
     seed = np.array(inputs["seed"])
     grads = function(inputs["root"], seed, watched(inputs), pull_back)
     if not isinstance(grads, dict):
-        return grads
+        kind = type(grads).__name__
+        raise TypeError(f"backpropagate returned {kind}, expected a dict: node -> gradient")
     none = np.zeros_like(seed)
     rows = [grads.get(node) for node in range(len(slopes))]
     return {"grads": np.stack([none if g is None else np.asarray(g) for g in rows])}

@@ -82,6 +82,18 @@ FORWARD = table(
         "softmax compares the classes with each other.",
     ),
     (
+        "C8",
+        lambda logits, labels: np.logaddexp(0, -picked(logits, labels)).mean(),
+        "You use the sigmoid of each logit. Its values do not add up to 1 over the classes; the "
+        "softmax compares the classes with each other.",
+    ),
+    (
+        "C9",
+        lambda logits, labels: -picked(log_softmax(logits.T).T, labels).mean(),
+        "The softmax runs over the batch instead of the classes: your columns add up to 1, and "
+        "the rows should.",
+    ),
+    (
         "C9",
         mean_log(lambda logits: softmax(logits, axis=0)),
         "The softmax runs over the batch instead of the classes: your columns add up to 1, and "
@@ -89,9 +101,9 @@ FORWARD = table(
     ),
     (
         "C13",
-        lambda logits, labels: -(
-            one_hot(labels, logits.shape[1]) * np.log(logistic(logits))
-            + (1 - one_hot(labels, logits.shape[1])) * np.log(logistic(-logits))
+        lambda logits, labels: (
+            np.logaddexp(0, -logits) * one_hot(labels, logits.shape[1])
+            + np.logaddexp(0, logits) * (1 - one_hot(labels, logits.shape[1]))
         ).mean(),
         "This is the binary cross-entropy, each class judged by itself. The softmax makes the "
         "classes compete.",

@@ -275,7 +275,7 @@ TWICE = table(
 
 def name_error(kind: str, message: str) -> tuple[str, str] | None:
     """What the engine says, in a student's words."""
-    if "was not kept" in message:
+    if "was not kept" in message or "'Shape'" in message:
         return "O8", (
             "backward reads an argument whose values were not kept: the engine keeps those that "
             "`keeps` names, and only their shape otherwise"
@@ -284,6 +284,12 @@ def name_error(kind: str, message: str) -> tuple[str, str] | None:
         return "O9", (
             "backward returned a gradient of another shape than its input: what was broadcast in "
             "forward must be summed in backward (unbroadcast)"
+        )
+    if "one operand is a Tensor and the other a ndarray" in message:
+        return "O30", (
+            "something that forward computed was kept as an attribute (self.r = ...). When "
+            "backward is itself differentiated it gets Tensors, and a kept array would be a "
+            "constant. Pass it through self.memo(function, x), or compute it again from x"
         )
     if "gradients, expected" in message:
         return "O10", "backward has to return one gradient for each input: dx and dgamma"

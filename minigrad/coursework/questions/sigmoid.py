@@ -66,7 +66,7 @@ FORWARD = table(
     ),
     (
         "S12",
-        np.tanh,
+        lambda x: np.tanh(x),
         "This is tanh: it runs from -1 to 1 and is 0 at 0. The sigmoid runs from 0 to 1 and is "
         "1/2 at 0. (tanh x = 2 sigmoid(2x) - 1.)",
     ),

@@ -177,7 +177,7 @@ def recursing(again: bool) -> Callable[..., Array]:
     def rule(
         root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
     ) -> Array:
-        if len(parents) > 20:
+        if len(parents) > (20 if again else 900):
             raise RecursionError
         grads: dict[int, Array] = {root: np.array(seed)}
         seen: set[int] = set()
