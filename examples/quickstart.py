@@ -1,4 +1,4 @@
-"""The code of the README: a small network learns handwritten digits in a second."""
+"""The code of the README: a small network learns handwritten digits."""
 
 import minigrad as mg
 import minigrad.functional as F
@@ -9,7 +9,7 @@ mg.manual_seed(0)
 x_train, x_test, y_train, y_test = train_test_split(*load_digits(flatten=True))
 loader = DataLoader(TensorDataset(x_train, y_train), batch_size=64, shuffle=True, drop_last=True)
 model = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.Sigmoid(), nn.Linear(64, 10))
-optimizer = optim.SGD(model.parameters(), lr=0.5)
+optimizer = optim.SGD(model.parameters(), lr=0.3)
 for epoch in range(1, 6):
     for x, y in loader:
         loss = F.cross_entropy(model.train()(x), y)

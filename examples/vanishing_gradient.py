@@ -336,11 +336,17 @@ def tell(settings: Settings, results: dict[str, Any], show: report.Terminal) -> 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the story; the exit code is 0, 1 (a promise was broken) or 130 (interrupted)."""
+    """Run the story. Returns 0; 1 if a promise was broken; 2 if the settings cannot be served; 130
+    if it was interrupted."""
     settings = parse(argv, (__doc__ or "").partition("\n")[0])
+    started = time.perf_counter()
+    try:
+        load(settings, seed=0)
+    except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
+        print(error, file=sys.stderr)  # no such device, no data: said before anything is computed
+        return 2
     show = report.Terminal(settings)
     results: dict[str, Any] = files.header(settings)
-    started = time.perf_counter()
     show.opening()
     try:
         tell(settings, results, show)

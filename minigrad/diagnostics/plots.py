@@ -97,6 +97,8 @@ def preactivations(
             _tidy(ax, grid=False)
             ax.set_title(f"{name}, {row_name}", fontsize=10)
             ax.set_ylim(len(layers) + 0.8, 0.2)  # the first layer on top
+        for ax in axes[len(panel) :]:
+            ax.set_axis_off()
         axes[0].set_ylabel("layer")
     for ax in grid[-1]:
         ax.set_xscale("symlog", linthresh=SATURATED, linscale=1.4)

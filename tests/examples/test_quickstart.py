@@ -1,0 +1,37 @@
+"""The code in the README is examples/quickstart.py, and prints what the README shows."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of the README in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_code_prints_what_the_readme_shows() -> None:
+    quickstart, observing = blocks("python")
+    names = {"__name__": "__main__"}
+    first, second = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(first):
+        exec(compile(quickstart, "README.md", "exec"), names)
+    assert [first.getvalue()] == blocks("text")
+    with contextlib.redirect_stdout(second):
+        exec(compile(observing, "README.md", "exec"), names)
+    kinds = [line.split()[1] for line in second.getvalue().splitlines()[1:]]
+    assert kinds == ["Linear", "BatchNorm1d", "Sigmoid", "Linear"]
+
+
+def test_the_code_is_the_example() -> None:
+    script = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
+    assert script.split('"""\n\n', 1)[1] == blocks("python")[0]
+
+
+def test_the_pictures_and_pages_that_it_shows_exist() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
