@@ -13,6 +13,9 @@ import pytest
 
 import minigrad as mg
 from minigrad import backend
+from minigrad.kernels import cuda as kernels
+from tests.cuda import emulator
+from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import stand_in
 
 
@@ -25,8 +28,30 @@ def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The device name under which the stand-in answers."""
+    """The device name under which the stand-in answers; it runs the rules, and no kernels."""
     _stand_in_for_cupy(monkeypatch)
+    monkeypatch.setattr(kernels, "FORWARD", {})
+    monkeypatch.setattr(kernels, "BACKWARD", {})
+    return "cuda"
+
+
+def use_kernels(monkeypatch: pytest.MonkeyPatch, raw_module: type[RawModule]) -> None:
+    """Have the stand-in run minigrad's CUDA kernels by ``raw_module``."""
+    reason = emulator.unavailable()
+    if reason is None and raw_module.sanitizer:
+        reason = emulator.sanitizer_unavailable(raw_module.sanitizer)
+    if reason is not None:
+        pytest.skip(f"CUDA kernels cannot be emulated: {reason}")
+    _stand_in_for_cupy(monkeypatch)
+    monkeypatch.setattr(stand_in.module, "RawModule", raw_module, raising=False)
+    kernels._module.cache_clear()
+    kernels._kernel.cache_clear()
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> str:
+    """As ``strict``, with minigrad's CUDA kernels, run by the emulator."""
+    use_kernels(monkeypatch, RawModule)
     return "cuda"
 
 
