@@ -23,6 +23,7 @@ class Terminal:
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.console = Console(highlight=False)
+        self.told: set[str] = set()
 
     def heading(self, text: str) -> None:
         self.console.print()
@@ -121,6 +122,7 @@ class Terminal:
             yield lambda description: bar.update(task, advance=1, description=description)
 
     def training(self, training: dict[str, list[dict[str, Any]]]) -> None:
+        self.told.add("training")
         table = _table(
             "network", "training loss\nat the end", "test accuracy\nat the end", "best ever"
         )
@@ -148,6 +150,7 @@ class Terminal:
     # --------------------------------------------------------------------------- afterwards
 
     def afterwards(self, found: dict[str, Any]) -> None:
+        self.told.add("afterwards")
         self.heading("3. Afterwards: eval mode (b. Xavier + BN, seed 0)")
         self.say(
             f"In eval mode BatchNorm uses the statistics it collected while training, so the "
@@ -182,11 +185,13 @@ class Terminal:
     # ------------------------------------------------------------------------------ the end
 
     def interrupted(self, results: dict[str, Any]) -> None:
-        """Show the runs that were finished, if the interruption came between two of them."""
+        """Show what was finished and has not been shown yet."""
         self.say("[bold]Interrupted.[/] What was finished is kept.")
         runs = {name: runs for name, runs in results.get("training", {}).items() if runs}
-        if runs and not results.get("afterwards"):
+        if runs and "training" not in self.told:
             self.training(runs)
+        if results.get("afterwards") and "afterwards" not in self.told:
+            self.afterwards(results["afterwards"])
 
     def checks(self, checks: list[dict[str, Any]], promised: bool) -> None:
         self.heading("What is promised, and what was measured on the worst seed")

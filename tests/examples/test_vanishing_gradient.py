@@ -399,6 +399,7 @@ def test_ctrl_c_leaves_what_was_finished(
     assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES
     text = capsys.readouterr().out
     assert "Interrupted" in text
+    assert text.count("Median over the seeds") == text.count("3. Afterwards") == 1
     assert "layer 1 unchanged" in text
 
 
