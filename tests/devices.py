@@ -32,6 +32,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(kernels, "FORWARD", {})
     monkeypatch.setattr(kernels, "BACKWARD", {})
+    monkeypatch.setattr(kernels, "IN_PLACE", {})
     return "cuda"
 
 

@@ -11,6 +11,7 @@ A kernel takes matrices without gaps, so what comes in is checked; for anything 
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def normalise_backward(
     n, c = x.shape
     chunks, size = _chunks(n, c)
     partial = _sums((2, chunks, c), x)
-    d_beta, d_gamma = _sums((2, c), x)
+    d_beta, d_gamma = _sums((c,), x), _sums((c,), x)
     output, follows = (y, 1) if sigmoid else (None, 0)
     _launch(
         "normalise_backward_sums", x, (_ceil(c, WIDTH), chunks), BLOCK, grad, output, x,
@@ -192,7 +193,7 @@ def batch_norm_backward(
     return gradients[: 1 + (gamma is not None) + (beta is not None)]
 
 
-def update_running(op: Any, mean: Array, var: Array, momentum: float, m: int) -> bool:
+def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> bool:
     """Move running statistics towards the batch's, in place and in 1 launch; False if they are not
     of a kind that the kernel takes. ``m``: how many values each of the batch's was taken over."""
     batch = op.batch_mean, op.batch_var
@@ -353,15 +354,20 @@ def adam_step(
     return True
 
 
-FORWARD = {
+FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
-BACKWARD = {
+BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
+}
+IN_PLACE: dict[str, Callable[..., bool]] = {
+    "running statistics": update_running,
+    "SGD": sgd_step,
+    "Adam": adam_step,
 }

@@ -123,11 +123,11 @@ def test_running_statistics(dtype: str, rng: np.random.Generator) -> None:
     mean, var = put(before[0]), put(before[1])
     op = ops.BatchNorm(1e-5)
     kernels.batch_norm_forward(op, put(x))
-    assert kernels.update_running(op, mean, var, 0.3, 37)
+    assert kernels.update_running(mean, var, op, 0.3, 37)
     wide = x.astype(np.float64)
     close(mean, 0.7 * before[0] + 0.3 * wide.mean(axis=0), dtype)
     close(var, 0.7 * before[1] + 0.3 * wide.var(axis=0, ddof=1), dtype, 4)
-    assert not kernels.update_running(op, put(before[0].astype("float16")), var, 0.3, 37)
+    assert not kernels.update_running(put(before[0].astype("float16")), var, op, 0.3, 37)
 
 
 # ---------------------------------------------------------------- sums, biases, activations

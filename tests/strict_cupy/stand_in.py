@@ -36,6 +36,7 @@ SCALARS = (bool, int, float, complex, np.generic)
 UPLOADS = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 MEASURED = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
 IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "putmask"}
+ALLOCATIONS = {"empty", "empty_like"}
 VIEWS = {"broadcast_to", "expand_dims", "moveaxis", "squeeze", "swapaxes", "transpose"}
 GATHERS = {"take", "take_along_axis", "choose"}
 # The types for which CuPy has atomic operations (ufunc.at).
@@ -126,7 +127,7 @@ def device(result: Any, name: str, sources: list["ndarray"]) -> Any:
         for source in sources:
             if np.may_share_memory(array, source._a):
                 return wrap(array, source)
-    if array.size:
+    if array.size and name not in ALLOCATIONS:
         meter.launches[name] += 1
     # Which layout a result has is CuPy's choice; nothing may rest on NumPy's.
     return wrap(np.require(array, requirements="C").reshape(array.shape))

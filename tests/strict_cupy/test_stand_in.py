@@ -180,9 +180,10 @@ def test_results_lie_in_c_order_whatever_the_operands() -> None:
     assert (x + 1).flags.c_contiguous
 
 
-def test_launches_are_counted_and_views_are_none() -> None:
+def test_launches_are_counted_and_views_and_allocations_are_none() -> None:
     x = on_device()
     with counted() as launches:
+        cp.empty_like(x)
         y = x.T[1:].reshape(-1)
         y = y * 2 + y
         y += 1
