@@ -4,6 +4,8 @@ This file is the table of contents. To read the source, start with ``graph.py`` 
 ``ops/base.py`` (an operation), ``tensor.py`` (an array that remembers) and ``nn/module.py``.
 """
 
+from . import cuda as cuda
+from . import data as data
 from . import functional as functional
 from . import nn as nn
 from . import ops as ops
@@ -11,6 +13,7 @@ from . import optim as optim
 from .autograd import grad
 from .backend import Device as device
 from .backend import default_device, manual_seed, set_default_device
+from .checkpoint import load, save
 from .creation import (
     arange,
     eye,
@@ -87,6 +90,10 @@ from .tensor import Tensor, tensor
 __version__ = "0.1.0"
 
 __all__ = [
+    "cuda",
+    "data",
+    "load",
+    "save",
     "functional",
     "nn",
     "ops",

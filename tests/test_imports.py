@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # From the bottom to the top. Parts on one level do not import each other.
 LEVELS = [
     {"graph", "backend", "gradmode", "dtypes"},
-    {"arrays", "writes"},
+    {"arrays", "writes", "cuda"},
     {"ops"},
     {"kernels"},
     {"methods"},

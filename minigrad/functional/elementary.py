@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from .. import ops
 from ..autograd import apply
 from ..ops.base import normalize_dim
@@ -72,6 +74,7 @@ reshape = _function(Tensor.reshape)
 flatten = _function(Tensor.flatten)
 transpose = _function(Tensor.transpose)
 permute = _function(Tensor.permute)
+expand = _function(Tensor.expand)
 squeeze = _function(Tensor.squeeze)
 unsqueeze = _function(Tensor.unsqueeze)
 split = _function(Tensor.split)
@@ -80,13 +83,11 @@ gather = _function(Tensor.gather)
 relu = _function(Tensor.relu)
 
 
-def expand(input: Tensor, *shape: Any) -> Tensor:
-    """Axes of length 1 repeated up to ``shape``."""
-    return input.expand(*shape)
-
-
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """``input`` where ``condition`` holds, else ``other``; either may be a Python number."""
+    if not isinstance(condition, Tensor) or condition.dtype != np.bool_:
+        kind = getattr(condition, "dtype", type(condition).__name__)
+        raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
     if not isinstance(input, Tensor):
         if not isinstance(other, Tensor):
             raise TypeError("where: got two numbers, expected at least one Tensor to choose from")
@@ -97,11 +98,31 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 # ----------------------------------------------------------------------------------- joining
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after another along ``dim``; their other axes must agree."""
+def _tensors(name: str, tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+    """At least one Tensor, and nothing else."""
     tensors = tuple(tensors)
     if not tensors:
-        raise ValueError("cat: got no tensors, expected at least one")
+        raise ValueError(f"{name}: got no tensors, expected at least one")
+    for i, tensor in enumerate(tensors):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}: item {i} is a {type(tensor).__name__}, expected a Tensor")
+    return tensors
+
+
+def promoted(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors with integers and booleans in the floating type of the others, if there is one.
+
+    (NumPy would take int64 and float32 to float64.)
+    """
+    floating = next((t for t in tensors if t.dtype.kind == "f"), None)
+    if floating is None:
+        return tensors
+    return tuple(t if t.dtype.kind == "f" else t.to(floating.dtype) for t in tensors)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after another along ``dim``; their other axes must agree."""
+    tensors = promoted(*_tensors("cat", tensors))
     shapes = [t.shape for t in tensors]
     axis = normalize_dim(dim, tensors[0].ndim, "cat")
     others = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
@@ -112,6 +133,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, side by side along a new axis ``dim``."""
+    tensors = _tensors("stack", tensors)
     shapes = {t.shape for t in tensors}
     if len(shapes) != 1:
         raise ValueError(f"stack: shapes {sorted(shapes)}, expected one shape")

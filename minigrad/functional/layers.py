@@ -1,6 +1,8 @@
 """What layers compute: activations, affine maps, normalisation, embedding, dropout."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,13 @@ from ..tensor import Tensor
 from ..writes import mark_written
 
 # ------------------------------------------------------------------------------- activations
+
+
+def expect_tensors(name: str, **values: Any) -> None:
+    """Raise a TypeError that names the first of ``values`` that is neither a Tensor nor None."""
+    for what, value in values.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{name}: {what} is a {type(value).__name__}, expected a Tensor")
 
 
 def floating(input: Tensor, name: str) -> Tensor:
@@ -63,6 +72,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the last axis of the input does not have the weight's ``in`` features, ...
     """
     floating(input, "linear")
+    expect_tensors("linear", weight=weight, bias=bias)
     shape = weight.shape
     if weight.ndim != 2:
         raise ValueError(f"linear: weight has shape {shape}, expected (out, in)")
@@ -110,6 +120,9 @@ def batch_norm(
             whatever it is; or no running statistics without ``training``. Nothing has changed then.
     """
     floating(input, "batch_norm")
+    expect_tensors(
+        "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if input.ndim < 2:
         raise ValueError(f"batch_norm: input has shape {input.shape}, expected (N, C, ...)")
     channels = input.shape[1]
@@ -135,11 +148,12 @@ def batch_norm(
             )
         statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
         return apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
-    m = input.numel() // channels if channels else 0
-    if m == 1:
+    m = math.prod(input.shape) // channels if channels else 2
+    if m < 2:
         raise ValueError(
-            f"batch_norm: input of shape {input.shape} has one value per channel; training needs "
-            f"at least two (use a larger batch, drop_last=True in the loader, or eval())"
+            f"batch_norm: input of shape {input.shape} has {'one value' if m else 'no values'} per "
+            f"channel; training needs at least two (use a larger batch, drop_last=True in the "
+            f"loader, or eval())"
         )
     op = ops.BatchNorm(float(eps))
     y = apply(op, input, *affine)
@@ -165,6 +179,7 @@ def layer_norm(
     input: (..., *normalized_shape); weight, bias: normalized_shape.
     """
     floating(input, "layer_norm")
+    expect_tensors("layer_norm", weight=weight, bias=bias)
     shape = tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise ValueError(f"layer_norm: input has shape {input.shape}, expected (..., *{shape})")
@@ -176,6 +191,8 @@ def layer_norm(
     if bias is not None and weight is None:
         weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
     affine = tuple(v for v in (weight, bias) if v is not None)
+    if input.numel() == 0:  # no numbers have no mean
+        return input.clone() if weight is None else input * weight + (0 if bias is None else bias)
     return apply(ops.LayerNorm(len(shape), float(eps)), input, *affine)
 
 
@@ -188,6 +205,11 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         TypeError: the input does not hold integers.
         IndexError: there is no such row.
     """
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        kinds = f"{type(input).__name__} and {type(weight).__name__}"
+        raise TypeError(f"embedding: got {kinds}, expected two Tensors")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight has shape {weight.shape}, expected (rows, D)")
     if input.dtype.kind not in "iu":
         raise TypeError(f"embedding: the input is {input.dtype}, expected integers")
     rows = weight.shape[0]
@@ -219,6 +241,8 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     Raises:
         IndexError: a label is not in [0, num_classes).
     """
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"one_hot: labels are a {type(labels).__name__}, expected a Tensor")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels are {labels.dtype}, expected integers (class numbers)")
     check_range(labels._data, num_classes, "one_hot", "a label")

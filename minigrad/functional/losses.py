@@ -2,12 +2,14 @@
 
 from typing import Literal
 
+import numpy as np
+
 from .. import ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import array_module
 from ..tensor import Tensor
-from .layers import floating, softplus
+from .elementary import promoted
+from .layers import expect_tensors, floating, softplus
 
 Reduction = Literal["none", "mean", "sum"]
 
@@ -24,19 +26,21 @@ def _check_reduction(reduction: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
 
 
-def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int | None) -> None:
+def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) -> None:
     """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels are {labels.dtype}, expected integers (class numbers)")
     numbers = labels._data
-    if ignore_index is not None:
-        numbers = array_module(numbers).where(numbers == ignore_index, 0, numbers)
+    if not 0 <= ignore_index < classes:
+        numbers = numbers * (numbers != ignore_index)
     check_range(numbers, classes, name, "a label")
 
 
 def _rows_of_classes(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """(C,), (N, C) or (N, C, d1, ...) with the labels' shape, as (M, C) and (M,)."""
+    """(C,), (N, C) or (N, C, d1, ...) with the labels' shape, as (M, C) and (M,) of int64."""
     floating(input, name)
+    if target.dtype.kind == "u":
+        target = target.long()
     if input.ndim == 0:
         raise ValueError(f"{name}: the input has no axes, expected (N, C)")
     axis = min(1, input.ndim - 1)
@@ -77,6 +81,7 @@ def cross_entropy(
         ValueError: shapes do not fit.
     """
     _check_reduction(reduction, "cross_entropy")
+    expect_tensors("cross_entropy", target=target, weight=weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     probabilities = target.dtype.kind == "f" and target.shape == input.shape
@@ -132,6 +137,7 @@ def nll_loss(
     input: log-probabilities, (N, C), (C,) or (N, C, d1, ...); the rest as in ``cross_entropy``.
     """
     _check_reduction(reduction, "nll_loss")
+    expect_tensors("nll_loss", target=target, weight=weight)
     rows, labels = _rows_of_classes("nll_loss", input, target)
     classes = rows.shape[1]
     _check_labels("nll_loss", labels, classes, ignore_index)
@@ -142,13 +148,19 @@ def nll_loss(
     loss = -rows.gather(1, valid.unsqueeze(1)).squeeze(1) * weights
     if reduction == "none":
         return loss.reshape(target.shape)
-    return loss.sum() / weights.sum() if reduction == "mean" else loss.sum()
+    if reduction == "sum":
+        return loss.sum()
+    with np.errstate(invalid="ignore"):  # no label counts: the mean of nothing is NaN
+        return loss.sum() / weights.sum()
 
 
-def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
+def _same_shape(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    """Both of one shape, and the target in the floating type of the input if it is of integers."""
     floating(input, name)
+    expect_tensors(name, target=target)
     if input.shape != target.shape:
         raise ValueError(f"{name}: target has shape {target.shape}, expected {input.shape}")
+    return promoted(input, target)
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
@@ -157,7 +169,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Te
     Raises:
         ValueError: the shapes differ (they are not broadcast: that is nearly always a mistake).
     """
-    _same_shape("mse_loss", input, target)
+    input, target = _same_shape("mse_loss", input, target)
     return _reduced(apply(ops.SquaredError(), input, target), reduction, "mse_loss")
 
 
@@ -165,7 +177,7 @@ def huber_loss(
     input: Tensor, target: Tensor, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Tensor:
     """Half the squared error up to ``delta``, linear beyond; averaged over all elements."""
-    _same_shape("huber_loss", input, target)
+    input, target = _same_shape("huber_loss", input, target)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
     return _reduced(apply(ops.Huber(float(delta)), input, target), reduction, "huber_loss")
@@ -188,7 +200,7 @@ def binary_cross_entropy_with_logits(
         pos_weight: a factor for t log s, broadcast to the input.
     """
     name = "binary_cross_entropy_with_logits"
-    _same_shape(name, input, target)
+    input, target = _same_shape(name, input, target)
     if pos_weight is None:
         loss = apply(ops.BinaryCrossEntropyWithLogits(), input, target)
     else:  # -log s = softplus(-x), and -log(1 - s) = x + softplus(-x)

@@ -23,12 +23,11 @@ class Arithmetic(Base):
     ) -> Any:
         """``self`` with a Tensor, or with a Python number, which keeps the type of ``self``."""
         if not isinstance(other, Base):
-            other = self._other(other, name)
-            if other is NotImplemented:
-                return other
-            if not isinstance(other, Base):
-                x = self._floating() if isinstance(other, float) else self
-                return self.apply_op(on_number(other), x)
+            number = self._other(other, name)
+            if number is NotImplemented:
+                return number
+            x = self._floating() if isinstance(number, float) else self
+            return self.apply_op(on_number(number), x)
         a, b = self, other
         if a._data.dtype is not b._data.dtype:
             a, b = a._promoted(b), b._promoted(a)
@@ -36,10 +35,14 @@ class Arithmetic(Base):
             return self.apply_op(on_tensor(), a, b)
         except ValueError as error:
             shapes = tuple(a._data.shape), tuple(b._data.shape)
-            raise ValueError(
-                f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast: counted from the "
-                f"right, axes must be equal or one of them 1"
-            ) from error
+            try:
+                np.broadcast_shapes(*shapes)
+            except ValueError:
+                raise ValueError(
+                    f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast: counted from "
+                    f"the right, axes must be equal or one of them 1"
+                ) from error
+            raise
 
     def __add__(self, other: Any) -> "Tensor":
         return self._binary(other, ops.Add, ops.AddScalar, "add")
@@ -50,7 +53,7 @@ class Arithmetic(Base):
         return self._binary(other, ops.Sub, lambda c: ops.AddScalar(-c), "sub")
 
     def __rsub__(self, other: Any) -> "Tensor":
-        return -self + other
+        return self._binary(other, ops.Sub, ops.ScalarSub, "sub")
 
     def __mul__(self, other: Any) -> "Tensor":
         return self._binary(other, ops.Mul, ops.MulScalar, "mul")
@@ -58,7 +61,8 @@ class Arithmetic(Base):
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "Tensor":
-        return self._floating()._binary(other, ops.Div, ops.DivScalar, "div")
+        a = self._promoted(other) if isinstance(other, Base) else self
+        return a._floating()._binary(other, ops.Div, ops.DivScalar, "div")
 
     def __rtruediv__(self, other: Any) -> "Tensor":
         return self.reciprocal() * other
@@ -108,7 +112,8 @@ class Arithmetic(Base):
 
     def square(self) -> "Tensor":
         """self * self, elementwise."""
-        return self.apply_op(ops.Square(), self)
+        x = self.to(np.int64) if self._data.dtype == np.bool_ else self
+        return self.apply_op(ops.Square(), x)
 
     def sqrt(self) -> "Tensor":
         """Square root, elementwise; NaN for negative numbers."""
@@ -183,7 +188,18 @@ class Arithmetic(Base):
             kind = getattr(condition, "dtype", type(condition).__name__)
             raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
         if not isinstance(other, Base):
-            other = self._new(array_module(self._data).asarray(other, dtype=self._data.dtype))
+            number = self._other(other, "where")
+            if not isinstance(number, (bool, int, float)):
+                raise TypeError(
+                    f"where: other is a {type(other).__name__}, expected a Tensor or a number"
+                )
+            xp, x = array_module(self._data), self
+            if isinstance(number, float):
+                x = self._floating()
+            elif self._data.dtype == np.bool_ and not isinstance(number, bool):
+                x = self.to(np.int64)
+            filled = self._new(xp.asarray(number, dtype=x._data.dtype))
+            return self.apply_op(ops.Where(), condition, x, filled)
         return self.apply_op(ops.Where(), condition, self._promoted(other), other._promoted(self))
 
     # --------------------------------------------------------------------- comparisons

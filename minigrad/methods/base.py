@@ -111,6 +111,10 @@ class Base:
         mine, theirs = self._data.dtype, other._data.dtype
         return self.to(theirs) if mine.kind != "f" and theirs.kind == "f" else self
 
+    def _wide(self) -> Any:
+        """``self``, or of half precision its float32 values: sums of float16 lose digits."""
+        return self.to(np.float32) if self._data.dtype == np.float16 else self._floating()
+
     def _floating(self) -> Any:
         """``self``, or for integers and booleans their float32 values."""
         return self if self._data.dtype.kind == "f" else self.to(np.float32)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import ops
 from .base import Base
 
@@ -25,7 +27,14 @@ class Products(Base):
                 f"matmul: shapes {shapes}: the last axis of the first has {a._data.shape[-1]} "
                 f"elements and the matching axis of the second {inner}, expected equal lengths"
             )
-        return self.apply_op(ops.MatMul(), a, b)
+        try:
+            np.broadcast_shapes(a._data.shape[:-2], b._data.shape[:-2])
+        except ValueError:
+            raise ValueError(
+                f"matmul: shapes {shapes}: the stacks of matrices do not broadcast: the leading "
+                f"axes, counted from the right, must be equal or one of them 1"
+            ) from None
+        return self.apply_op(ops.MatMul(), a._promoted(b), b._promoted(a))
 
     def matmul(self, other: "Tensor") -> "Tensor":
         """The matrix product self @ other; stacks of matrices broadcast, vectors are allowed."""
@@ -63,5 +72,6 @@ class Products(Base):
     def outer(self, other: "Tensor") -> "Tensor":
         """The outer product of two vectors, (n,) and (m,): (n, m)."""
         if self._data.ndim != 1 or self._tensor(other, "outer")._data.ndim != 1:
-            raise ValueError("outer: expected two vectors")
+            shapes = f"{tuple(self._data.shape)} and {tuple(other._data.shape)}"
+            raise ValueError(f"outer: operands have shapes {shapes}, expected two vectors")
         return self.apply_op(ops.Reshape((-1, 1)), self) * other

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import ops
 from ..ops.base import normalize_dim, normalize_dims
 from .base import Base, Dims, as_dims, numpy_spelling
@@ -39,14 +41,16 @@ class Reductions(Base):
         return self._reduce(ops.Mean, dim, keepdim)
 
     @numpy_spelling
-    def var(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> "Tensor":
+    def var(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
         """The variance over ``dim``: squared distances from the mean, divided by n - correction."""
-        return self._floating()._reduce(ops.Var, dim, keepdim, correction)
+        variance = self._wide()._reduce(ops.Var, dim, keepdim, correction)
+        return variance.half() if self._data.dtype == np.float16 else variance
 
     @numpy_spelling
-    def std(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> "Tensor":
+    def std(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
         """The standard deviation over ``dim``: the root of ``var``."""
-        return self._floating()._reduce(ops.Std, dim, keepdim, correction)
+        deviation = self._wide()._reduce(ops.Std, dim, keepdim, correction)
+        return deviation.half() if self._data.dtype == np.float16 else deviation
 
     @numpy_spelling
     def amax(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
@@ -93,4 +97,7 @@ class Reductions(Base):
     @numpy_spelling
     def cumsum(self, dim: int) -> "Tensor":
         """The running sum along ``dim``."""
-        return self.apply_op(ops.CumSum(normalize_dim(dim, self._data.ndim, "cumsum")), self)
+        op = ops.CumSum(normalize_dim(dim, self._data.ndim, "cumsum"))
+        if self._data.dtype == np.float16:
+            return self.apply_op(op, self.to(np.float32)).half()
+        return self.apply_op(op, self)

@@ -24,6 +24,8 @@ class Shapes(Base):
     def reshape(self, *shape: Any) -> "Tensor":
         """The same elements in another shape; one length may be -1 and is worked out."""
         wanted = as_shape(shape)
+        if any(n < -1 for n in wanted):
+            raise ValueError(f"reshape: got {wanted}, expected lengths, or -1 for one of them")
         try:
             return self.apply_op(ops.Reshape(wanted), self)
         except ValueError as error:
@@ -47,7 +49,8 @@ class Shapes(Base):
     def squeeze(self, dim: Dims = None) -> "Tensor":
         """Without the axes of length 1: all of them, or those in ``dim``."""
         shape = self._data.shape
-        dims = normalize_dims(as_dims(dim), len(shape), "squeeze")
+        dims = as_dims(dim)
+        dims = normalize_dims(dims, len(shape), "squeeze") if dims != () else ()
         return self.reshape([n for axis, n in enumerate(shape) if n != 1 or axis not in dims])
 
     def unsqueeze(self, dim: int) -> "Tensor":
@@ -63,6 +66,11 @@ class Shapes(Base):
         lengths = tuple(
             have[i - in_front] if n == -1 and i >= in_front else n for i, n in enumerate(wanted)
         )
+        if any(n < 0 for n in lengths):
+            raise ValueError(
+                f"expand: got {wanted}, expected lengths; -1 leaves an axis of {tuple(have)} as "
+                f"it is, and there is none at that place"
+            )
         fits = in_front >= 0 and all(
             n in (1, m) for n, m in zip(have, lengths[in_front:], strict=True)
         )
@@ -136,9 +144,9 @@ class Shapes(Base):
                 f"gather: the index has shape {tuple(picks.shape)}, expected {x.ndim} axes, none "
                 f"but {axis} longer than those of {tuple(x.shape)}"
             )
+        check_range(picks, x.shape[axis] if x.ndim else 1, "gather", "an index")
         if not x.ndim:
             return self.reshape(1)[index.reshape(1)].reshape(())
-        check_range(picks, x.shape[axis], "gather", "an index")
         places = [
             self._new(
                 to_device(
@@ -150,9 +158,14 @@ class Shapes(Base):
         places[axis] = index
         return self[tuple(places)]
 
+    def _refuse_0d(self, name: str) -> None:
+        if not self._data.ndim:
+            raise ValueError(f"{name}: the tensor has no axes, expected at least one")
+
     def split(self, split_size: int | list[int], dim: int = 0) -> "tuple[Tensor, ...]":
         """Pieces along ``dim``: of ``split_size`` each (the last may be smaller), or of the given
         lengths."""
+        self._refuse_0d("split")
         axis = normalize_dim(dim, self._data.ndim, "split")
         length = self._data.shape[axis]
         if isinstance(split_size, int):
@@ -174,6 +187,7 @@ class Shapes(Base):
         """At most ``chunks`` pieces of equal length along ``dim`` (the last may be smaller)."""
         if chunks <= 0:
             raise ValueError(f"chunk: chunks is {chunks}, expected at least 1")
+        self._refuse_0d("chunk")
         length = self._data.shape[normalize_dim(dim, self._data.ndim, "chunk")]
         if length == 0:
             return self.split([0] * chunks, dim)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from .base import Op, run
-from .elementwise import Clamp, Exp
+from .elementwise import Clamp, Exp, Where, masked
 
 
 def sigmoid_cap(dtype: Any) -> float:
@@ -25,7 +25,7 @@ class Sigmoid(Op):
     2. split it:             = 1 / (1 + e^-x) * e^-x / (1 + e^-x) = y (1 - y)
 
     The derivative is at most 1/4 (at x = 0), below 0.0067 for |x| > 5, and exactly 0 in float32
-    from x = 17 on: the sigmoid saturates. Only y is kept for backward.
+    from x = 18 on: the sigmoid saturates. Only y is kept for backward.
 
     Forward uses y = e^x / (1 + e^x), which keeps all digits of small values (y = e^-60 at
     x = -60), and caps x where y has reached 1, so that e^x cannot overflow.
@@ -66,7 +66,7 @@ class ReLU(Op):
         return array_module(x).maximum(x, 0)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return grad * (y > 0)
+        return masked(y > 0, grad)
 
 
 class LeakyReLU(Op):
@@ -81,8 +81,7 @@ class LeakyReLU(Op):
         return array_module(x).where(x > 0, x, x * self.negative_slope)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        positive = x > 0
-        return grad * positive + grad * self.negative_slope * (x <= 0)
+        return run(Where(), x > 0, grad, grad * self.negative_slope)
 
 
 class ELU(Op):
@@ -103,7 +102,7 @@ class ELU(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         slope = self.alpha * run(Exp(), run(Clamp(None, 0), x))
-        return grad * (x > 0) + grad * slope * (x <= 0)
+        return run(Where(), x > 0, grad, grad * slope)
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
@@ -114,11 +113,23 @@ def erf(x: Array) -> Array:
 
     NumPy has none. The C library's, taken one number at a time, is exact and slow.
     """
-    if isinstance(x, np.ndarray):
-        return np.asarray(_erf(x.astype(np.float64)), dtype=x.dtype)
+    if array_module(x) is np:
+        return np.asarray(_erf(np.asarray(x, np.float64)), dtype=x.dtype)
     from cupyx.scipy import special
 
     return special.erf(x)
+
+
+def capped(x: Any) -> Any:
+    """``x`` limited to [-40, 40], where the normal density and 1 - tanh^2 have long been 0 to the
+    last digit, and where the square and cube of a float16 do not overflow yet."""
+    return run(Clamp(-40.0, 40.0), x)
+
+
+def normal_density(x: Any) -> Any:
+    """e^(-x^2/2) / sqrt(2 pi)."""
+    x = capped(x)
+    return run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
 class NormalCDF(Op):
@@ -133,7 +144,7 @@ class NormalCDF(Op):
         return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return grad * (run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi)))
+        return grad * normal_density(x)
 
 
 class GELU(Op):
@@ -150,8 +161,7 @@ class GELU(Op):
         return x * run(NormalCDF(), x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        density = run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        return grad * (run(NormalCDF(), x) + x * density)
+        return grad * (run(NormalCDF(), x) + x * normal_density(x))
 
 
 class GELUTanh(Op):
@@ -166,6 +176,7 @@ class GELUTanh(Op):
 
     def inner(self, x: Array) -> Array:
         """tanh u."""
+        x = capped(x)
         return run(Tanh(), math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
 
     def forward(self, x: Array) -> Array:
@@ -173,8 +184,9 @@ class GELUTanh(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         t = self.inner(x)
-        du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (x * x))
-        return grad * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du)
+        near = capped(x)
+        du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (near * near))
+        return grad * (0.5 * (1 + t) + 0.5 * near * (1 - t * t) * du)
 
 
 class SiLU(Op):
@@ -214,7 +226,7 @@ class Softplus(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         u = x * self.beta
-        return grad * run(Sigmoid(), u) * (u <= self.threshold) + grad * (u > self.threshold)
+        return run(Where(), u > self.threshold, grad, grad * run(Sigmoid(), u))
 
 
 # ------------------------------------------------------------------------------------ softmax
@@ -238,6 +250,8 @@ class Softmax(Op):
     def forward(self, x: Array) -> Array:
         if x.ndim == 0:
             return x * 0 + 1
+        if x.size == 0:
+            return x.copy()
         e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
         return e / e.sum(axis=self.dim, keepdims=True)
 
@@ -263,6 +277,8 @@ class LogSoftmax(Op):
     def forward(self, x: Array) -> Array:
         if x.ndim == 0:
             return x * 0
+        if x.size == 0:
+            return x.copy()
         xp = array_module(x)
         shifted = x - x.max(axis=self.dim, keepdims=True)
         return shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))

@@ -23,8 +23,7 @@ Three conventions make the same few lines serve for every purpose:
   other operations through ``run``. When gradients of gradients are wanted, ``backward`` is given
   Tensors, its arithmetic is recorded like any other, and the second derivative follows.
 * What ``forward`` derived from its inputs and ``backward`` needs again (x_hat, 1/sigma) goes
-  through ``self.memo``. Kept as a plain attribute it would be a constant to the second derivative,
-  which would be wrong in silence.
+  through ``self.memo``. Kept as an attribute it would be a constant to the second derivative.
 """
 
 import functools
@@ -183,7 +182,14 @@ def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
         for axis, length in enumerate(shape)
         if length == 1 and grad.shape[in_front + axis] != 1
     )
-    return grad.sum(axis=(*range(in_front), *stretched)).reshape(shape)
+    return add_up(grad, (*range(in_front), *stretched)).reshape(shape)
+
+
+def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The sum over ``axes``; of float16, whose sums stop growing at 2048, taken in float32."""
+    if is_recorded(x) or x.dtype != np.float16:
+        return x.sum(axis=axes, keepdims=keepdims)
+    return x.sum(axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
 
 
 # ---------------------------------------------------------------------------------------- axes
@@ -196,7 +202,7 @@ def normalize_dims(dim: int | tuple[int, ...] | None, ndim: int, name: str) -> t
         IndexError: an axis that does not exist.
         ValueError: the same axis twice.
     """
-    if dim is None or dim == ():
+    if dim is None or (isinstance(dim, tuple) and not dim):
         return tuple(range(ndim))
     dims = dim if isinstance(dim, tuple) else (dim,)
     counted = tuple(normalize_dim(d, ndim, name) for d in dims)
@@ -209,6 +215,8 @@ def normalize_dim(dim: int, ndim: int, name: str) -> int:
     """``dim`` counted from the front. A 0-d tensor is treated as having one axis, as in PyTorch."""
     length = max(ndim, 1)
     try:
+        if isinstance(dim, bool):  # an int to Python, and here nearly always another argument
+            raise AttributeError
         counted = dim.__index__()
     except AttributeError:
         raise TypeError(f"{name}: dim is {dim!r}, expected an integer") from None

@@ -5,6 +5,7 @@ tie, clamp at its bounds) the rule takes the value PyTorch takes, and says which
 """
 
 import math
+from typing import Any
 
 from ..backend import Array, array_module
 from .base import Op, run, unbroadcast
@@ -94,10 +95,10 @@ class Maximum(Op):
         return array_module(a).maximum(a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
-        tie = grad * (a == b) * 0.5
+        tie = masked(a == b, grad * 0.5)
         return (
-            unbroadcast(grad * (a > b) + tie, a.shape),
-            unbroadcast(grad * (a < b) + tie, b.shape),
+            unbroadcast(masked(a > b, grad) + tie, a.shape),
+            unbroadcast(masked(a < b, grad) + tie, b.shape),
         )
 
 
@@ -110,10 +111,10 @@ class Minimum(Op):
         return array_module(a).minimum(a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
-        tie = grad * (a == b) * 0.5
+        tie = masked(a == b, grad * 0.5)
         return (
-            unbroadcast(grad * (a < b) + tie, a.shape),
-            unbroadcast(grad * (a > b) + tie, b.shape),
+            unbroadcast(masked(a < b, grad) + tie, a.shape),
+            unbroadcast(masked(a > b, grad) + tie, b.shape),
         )
 
 
@@ -128,12 +129,29 @@ class Where(Op):
     def backward(
         self, grad: Array, y: Array, condition: Array, a: Array, b: Array
     ) -> tuple[None, Array, Array]:
-        zero = grad * 0
         return (
             None,
-            unbroadcast(run(Where(), condition, grad, zero), a.shape),
-            unbroadcast(run(Where(), condition, zero, grad), b.shape),
+            unbroadcast(masked(condition, grad), a.shape),
+            unbroadcast(masked(~condition, grad), b.shape),
         )
+
+
+class Masked(Op):
+    """y = x where the condition holds, else 0, and so for the gradient. Unlike a product with 0
+    and 1 it leaves no NaN where x is infinite."""
+
+    keeps = ("condition",)
+
+    def forward(self, condition: Array, x: Array) -> Array:
+        return array_module(condition).where(condition, x, 0)
+
+    def backward(self, grad: Array, y: Array, condition: Array, x: Array) -> tuple[None, Array]:
+        return None, unbroadcast(masked(condition, grad), x.shape)
+
+
+def masked(condition: Any, x: Any) -> Any:
+    """``x`` where ``condition`` holds, else 0."""
+    return run(Masked(), condition, x)
 
 
 # --------------------------------------------------------------- a tensor and a Python number
@@ -150,6 +168,19 @@ class AddScalar(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad
+
+
+class ScalarSub(Op):
+    """y = c - x.    dy/dx = -1"""
+
+    def __init__(self, c: float) -> None:
+        self.c = c
+
+    def forward(self, x: Array) -> Array:
+        return self.c - x
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return -grad
 
 
 class MulScalar(Op):
@@ -228,9 +259,9 @@ class Clamp(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         if self.low is not None:
-            grad = grad * (x >= self.low)
+            grad = masked(x >= self.low, grad)
         if self.high is not None:
-            grad = grad * (x <= self.high)
+            grad = masked(x <= self.high, grad)
         return grad
 
 

@@ -1,9 +1,10 @@
 """Matrix products: ``MatMul``, and the affine map ``Linear`` that every layer starts with."""
 
+import math
 from typing import Any
 
 from ..backend import Array
-from .base import Op, unbroadcast
+from .base import Op, add_up, unbroadcast
 
 
 class MatMul(Op):
@@ -64,11 +65,12 @@ class Linear(Op):
     def backward(
         self, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
     ) -> tuple[Any, ...]:
-        rows = grad.reshape((-1, weight.shape[0])) if grad.ndim != 2 else grad  # (N, out)
+        n = math.prod(x.shape[:-1])
+        rows = grad if grad.ndim == 2 else grad.reshape((n, weight.shape[0]))  # (N, out)
         dx = dw = None
         if self.needs_input_grad[0]:
             dx = grad @ weight
         if self.needs_input_grad[1]:
-            inputs = x.reshape((-1, weight.shape[1])) if x.ndim != 2 else x  # (N, in)
+            inputs = x if x.ndim == 2 else x.reshape((n, weight.shape[1]))  # (N, in)
             dw = rows.T @ inputs
-        return (dx, dw) if bias is None else (dx, dw, rows.sum(axis=0))
+        return (dx, dw) if bias is None else (dx, dw, add_up(rows, (0,)))

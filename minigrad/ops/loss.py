@@ -8,7 +8,7 @@ import numpy as np
 from ..backend import Array, array_module
 from .activation import LogSoftmax, Sigmoid
 from .base import Op, run, unbroadcast
-from .elementwise import Cast, Clamp, Exp
+from .elementwise import Cast, Clamp, Exp, masked
 from .indexing import OneHot
 
 
@@ -47,17 +47,21 @@ class SoftmaxCrossEntropy(Op):
             return counted / counted.sum()
 
     def forward(self, logits: Array, labels: Array) -> Array:
+        xp = array_module(logits)
         log_p = self.memo(self.log_softmax, logits)
-        valid = labels * (labels != self.ignore_index)
-        rows = array_module(logits).arange(len(labels))
-        losses = -log_p[rows, valid] * self.weights(labels, logits.dtype)
-        return losses if self.reduction == "none" else losses.sum()
+        counted = labels != self.ignore_index
+        picked = log_p[xp.arange(len(labels)), labels * counted]
+        losses = -xp.where(counted, picked, 0) * self.weights(labels, logits.dtype)
+        if self.reduction == "none":
+            return losses
+        return losses.sum() if len(labels) or self.reduction == "sum" else losses.sum() * xp.nan
 
     def backward(self, grad: Array, y: Array, logits: Array, labels: Array) -> tuple[Array, None]:
         log_p = self.memo(self.log_softmax, logits)
         one_hot = run(OneHot(logits.shape[1], logits.dtype), labels)
         per_row = (grad * self.weights(labels, logits.dtype)).reshape((-1, 1))  # (N, 1)
-        return (run(Exp(), log_p) - one_hot) * per_row, None
+        counted = (labels != self.ignore_index).reshape((-1, 1))
+        return masked(counted, (run(Exp(), log_p) - one_hot) * per_row), None
 
 
 class SquaredError(Op):

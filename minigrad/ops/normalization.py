@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ..backend import Array
-from .base import Op
+from .base import Op, unbroadcast
 
 
 def standardize(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, Any]:
@@ -202,14 +202,14 @@ class LayerNorm(Op):
         beta: Array | None = None,
     ) -> tuple[Any, ...]:
         x_hat, r, _, _ = self.memo(self.standardize, x)
-        inner, samples = tuple(range(-self.axes, 0)), tuple(range(x.ndim - self.axes))
+        inner = tuple(range(-self.axes, 0))
         dx_hat = grad if gamma is None else grad * gamma
         mean = dx_hat.mean(axis=inner, keepdims=True)
         mean_along = (dx_hat * x_hat).mean(axis=inner, keepdims=True)
         dx = r * (dx_hat - mean - x_hat * mean_along)
         gradients: tuple[Any, ...] = (dx,)
         if gamma is not None:
-            gradients += ((grad * x_hat).sum(axis=samples),)
+            gradients += (unbroadcast(grad * x_hat, gamma.shape),)
         if beta is not None:
-            gradients += (grad.sum(axis=samples),)
+            gradients += (unbroadcast(grad, beta.shape),)
         return gradients

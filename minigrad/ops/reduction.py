@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, broadcast_to, keep_dims, run, wide
-from .elementwise import Cast, Exp
+from .base import Op, add_up, broadcast_to, keep_dims, run
+from .elementwise import Cast, Exp, masked
 
 
 class Reduction(Op):
@@ -39,10 +39,9 @@ class Sum(Reduction):
     """y = sum of x over dims.    dy/dx_i = 1: broadcasting in reverse."""
 
     def forward(self, x: Array) -> Array:
-        if x.dtype.kind != "f":  # integers add up in the library's own wide type
-            return x.sum(axis=self.axes(x), keepdims=self.keepdim)
-        y = x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=wide(x.dtype))
-        return y.astype(x.dtype, copy=False)
+        if x.dtype.kind != "f":
+            return x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=np.int64)
+        return add_up(x, self.axes(x), self.keepdim)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return broadcast_to(grad.reshape(self.kept_shape(x)), x.shape)
@@ -52,13 +51,12 @@ class Mean(Reduction):
     """y = (1/n) sum of x over dims.    dy/dx_i = 1/n"""
 
     def forward(self, x: Array) -> Array:
-        total = x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=wide(x.dtype))
         n = self.count(x)
-        y = total / n if n else total * math.nan
-        return y.astype(x.dtype, copy=False)
+        total = add_up(x, self.axes(x), self.keepdim)
+        return total / n if n else total * math.nan
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return broadcast_to((grad / self.count(x)).reshape(self.kept_shape(x)), x.shape)
+        return broadcast_to((grad / max(self.count(x), 1)).reshape(self.kept_shape(x)), x.shape)
 
 
 class Var(Reduction):
@@ -110,17 +108,26 @@ class Extremum(Reduction):
 
     keeps = ("y", "x")
 
+    def refuse_nothing(self, x: Array) -> None:
+        """No numbers have no largest one."""
+        if self.count(x) == 0:
+            raise ValueError(
+                f"{self.name.lower()}: the tensor of shape {tuple(x.shape)} has no elements along "
+                f"{self.dims}, expected at least one"
+            )
+
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         kept = self.kept_shape(x)
-        attained = run(Cast(bool, grad.dtype), x == y.reshape(kept))
-        ties = attained.sum(axis=self.axes(x), keepdims=True)
-        return grad.reshape(kept) * attained / ties
+        attained = x == y.reshape(kept)
+        ties = add_up(run(Cast(bool, grad.dtype), attained), self.axes(x), keepdims=True)
+        return masked(attained, grad.reshape(kept) / ties)
 
 
 class Amax(Extremum):
     """y = max of x over dims. Where several attain it, they share the gradient equally."""
 
     def forward(self, x: Array) -> Array:
+        self.refuse_nothing(x)
         return x.max(axis=self.axes(x), keepdims=self.keepdim)
 
 
@@ -128,6 +135,7 @@ class Amin(Extremum):
     """y = min of x over dims. Where several attain it, they share the gradient equally."""
 
     def forward(self, x: Array) -> Array:
+        self.refuse_nothing(x)
         return x.min(axis=self.axes(x), keepdims=self.keepdim)
 
 
@@ -141,6 +149,9 @@ class LogSumExp(Reduction):
 
     def forward(self, x: Array) -> Array:
         xp, axes = array_module(x), self.axes(x)
+        if x.size == 0:  # the logarithm of an empty sum
+            y = xp.full(self.kept_shape(x), -xp.inf, dtype=x.dtype)
+            return y if self.keepdim else xp.squeeze(y, axis=axes)
         largest = x.max(axis=axes, keepdims=True)
         largest = xp.where(xp.isfinite(largest), largest, 0)  # inf - inf would be NaN
         with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where all x are -inf
@@ -166,9 +177,10 @@ class CumSum(Op):
         if x.ndim == 0:
             return x.copy()
         xp = array_module(x)
+        dtype = x.dtype if x.dtype.kind == "f" else np.int64
         if self.reverse:
-            return xp.flip(xp.cumsum(xp.flip(x, self.dim), axis=self.dim), self.dim)
-        return xp.cumsum(x, axis=self.dim)
+            return xp.flip(xp.cumsum(xp.flip(x, self.dim), axis=self.dim, dtype=dtype), self.dim)
+        return xp.cumsum(x, axis=self.dim, dtype=dtype)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return run(CumSum(self.dim, not self.reverse), grad)
