@@ -5,7 +5,6 @@ This file is the table of contents. To read the source, start with ``graph.py`` 
 """
 
 from . import cuda as cuda
-from . import data as data
 from . import functional as functional
 from . import nn as nn
 from . import ops as ops
@@ -91,7 +90,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "cuda",
-    "data",
     "load",
     "save",
     "functional",
