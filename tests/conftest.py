@@ -4,14 +4,17 @@ import os
 import zlib
 from pathlib import Path
 
+# The matrices of the tests are small: threads of BLAS would only wait for each other. Set before
+# NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Figures are drawn without a screen; set before anything imports matplotlib.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 import hypothesis
 import numpy as np
 import pytest
 
 import minigrad as mg
-
-# Figures are drawn without a screen; set before anything imports matplotlib.
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 # No deadline: a slow machine is no failure. In CI the same examples come each time, so that a
 # change is not blamed for what it did not do; elsewhere each run looks at new ones.
