@@ -94,6 +94,7 @@ def speak(terms: Terms, factors: Factors, cases: Sequence[Case]) -> str | None:
 
 
 def count(n: int) -> str:
+    """A small number as a word."""
     return ["no", "one", "two", "three", "four"][n]
 
 
@@ -119,4 +120,5 @@ def describe(terms: Terms, factors: list[Array], cases: Sequence[Case]) -> str:
 
 
 def is_constant(values: Array) -> bool:
+    """Whether all values are the same, to the accuracy of a fit."""
     return bool(np.abs(values - values.mean()).max() < 1e-4 * max(np.abs(values).max(), 1e-30))

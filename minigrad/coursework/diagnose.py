@@ -12,98 +12,18 @@ step 1 speaks for itself only where no mistake is recognised.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array
 from . import decompose
-from .child.wire import Failure, Reply, Strange
+from .child.wire import Reply
 from .compare import misfit, noise, worst_index
+from .form import Finding, collect, judged, named_values, raised, remembers, side_effects
+from .prepared import Case, Prepared, evaluate
 from .questions.base import Inputs, Mistake, Question, Results
 
-Stage = str  # "missing", "form", "named", "terms" or "evidence"
-STAGES = ("missing", "form", "named", "terms", "evidence")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: which step found it, in which results, and what to say."""
-
-    stage: Stage
-    results: tuple[str, ...]
-    text: str
-    keys: tuple[str, ...] = ()
-    see: str = ""
-
-
-@dataclass
-class Prepared:
-    """A question with its probes and right answers, used for every student."""
-
-    question: Question
-    seed: int
-    probes: list[Inputs] = field(init=False)
-    rights: list[Results] = field(init=False)
-    noises: list[dict[str, float]] = field(init=False)
-    _wrong: dict[Mistake, list[Results | None]] = field(default_factory=dict)
-    _pairs: list[Mistake] | None = None
-
-    def __post_init__(self) -> None:
-        question = self.question
-        self.probes = question.probes(np.random.default_rng([self.seed, *question.name.encode()]))
-        with np.errstate(all="ignore"):
-            self.rights = [question.answer(**inputs) for inputs in self.probes]
-            self.noises = [noise(question.answer, inputs) for inputs in self.probes]
-        if question.one_scale:
-            for right, moved in zip(self.rights, self.noises, strict=True):
-                size = max(float(np.abs(value).max()) for value in right.values())
-                for name in moved:
-                    moved[name] += 1e-6 * size
-
-    @property
-    def calls(self) -> list[Inputs]:
-        """The probes, and the first one again: a function without memory answers the same."""
-        return [*self.probes, self.probes[0]]
-
-    def pairs(self) -> list[Mistake]:
-        if self._pairs is None:
-            self._pairs = list(self.question.pairs())
-        return self._pairs
-
-    def wrong(self, mistake: Mistake) -> list[Results | None]:
-        """What ``mistake`` gives on each probe; None where it cannot be computed."""
-        if mistake not in self._wrong:
-            self._wrong[mistake] = [evaluate(mistake, inputs) for inputs in self.probes]
-        return self._wrong[mistake]
-
-
-def evaluate(mistake: Mistake, inputs: Inputs) -> Results | None:
-    """A wrong rule may be impossible: a product of shapes that do not fit, endless recursion."""
-    with np.errstate(all="ignore"):
-        try:
-            return mistake.wrong(inputs)
-        except (ValueError, IndexError, RecursionError, ZeroDivisionError):
-            return None
-
-
-@dataclass
-class Case:
-    """One result on one probe."""
-
-    probe: int
-    inputs: Inputs
-    want: Array
-    noise: float
-    got: Array
-
-    @property
-    def right(self) -> bool:
-        return misfit(self.got, self.want, self.noise) <= 1
-
-
-# ------------------------------------------------------------------------------------ the four steps
+# ----------------------------------------------------------------------------------- the four steps
 
 
 def diagnose(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
@@ -133,21 +53,16 @@ def diagnose(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
     return findings or side_effects(prepared, replies)
 
 
-def blame(
-    prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]
-) -> list[Finding]:
+def blame(prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]) -> list[Finding]:
     """Steps 2 to 4 for the results in ``wrong``."""
     question, findings = prepared.question, []
     if question.steps:
         return [stepwise(question, name, cases) for name in question.results if name in wrong]
     left = set(wrong)
-    for found in (
-        recognise(question.mistakes, prepared, cases, left),
-        recognise(prepared.pairs, prepared, cases, left),
-    ):
-        for finding in found:
+    for candidates in (question.mistakes, prepared.pairs(cases) if left else ()):
+        for finding in recognise(candidates, prepared, cases, left):
             findings.append(finding)
-            left -= set(finding.results)
+            left = left.difference(finding.results)
     for name in question.results:
         if name in left:
             findings.append(unnamed(question, name, cases[name]))
@@ -155,14 +70,13 @@ def blame(
 
 
 def recognise(
-    mistakes: Any, prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]
+    mistakes: Sequence[Mistake], prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]
 ) -> Iterable[Finding]:
     """Step 2: the mistakes that give the same numbers on every probe, the widest first."""
     if not wrong:
         return
-    candidates = mistakes() if callable(mistakes) else mistakes
     matches: list[tuple[float, Mistake]] = []
-    for mistake in candidates:
+    for mistake in mistakes:
         if wrong.intersection(mistake.results):
             apart = distance(mistake, prepared.wrong(mistake), cases)
             if apart <= 1:
@@ -178,9 +92,7 @@ def recognise(
         left -= widest
 
 
-def distance(
-    mistake: Mistake, wrong: list[Results | None], cases: dict[str, list[Case]]
-) -> float:
+def distance(mistake: Mistake, wrong: list[Results | None], cases: dict[str, list[Case]]) -> float:
     """How far a student's results are from those of ``mistake``, in units of the tolerance."""
     largest, compared = 0.0, 0
     for name in mistake.results:
@@ -261,6 +173,7 @@ def evidence(question: Question, name: str, cases: list[Case]) -> str:
 
 
 def identity_holds(defect: Any, case: Case) -> bool:
+    """Whether a property of the right result is one of this result, too."""
     with np.errstate(all="ignore"):
         left = np.abs(defect(case.got, **case.inputs)).max()
     return bool(left <= 1e-4 * max(np.abs(case.got).max(), 1e-30) + 16 * case.noise)
@@ -280,135 +193,7 @@ def numerical_slope(
     return (values[0] - values[1]) / (2 * h)
 
 
-# ------------------------------------------------------------------------------------------- the form
-
-
-def raised(question: Question, failure: Failure) -> Finding:
-    """An exception, a crash or a time-out."""
-    name = question.errors(failure.kind, failure.message)
-    if name is not None:
-        return Finding("named", question.results, name[1], (name[0],))
-    return Finding("form", question.results, failure.text())
-
-
-def named_values(question: Question, value: Any) -> dict[str, Any] | str:
-    """What came back, by result; or what is wrong with it as a whole."""
-    names = question.results
-    listed = ", ".join(names)
-    if isinstance(value, dict) and question.driver != "call":
-        return value
-    if value is None:
-        return f"the function returned None (a return is missing?), expected {listed}"
-    if len(names) == 1:
-        if isinstance(value, tuple) and len(value) == 1:
-            return f"the function returned a tuple of one, expected {listed} itself"
-        return {names[0]: value}
-    if not isinstance(value, tuple | list):
-        kind = value.kind if isinstance(value, Strange) else type(value).__name__
-        return f"the function returned one {kind}, expected {len(names)} results: {listed}"
-    if len(value) != len(names):
-        return f"the function returned {len(value)} results, expected {len(names)}: {listed}"
-    return dict(zip(names, value, strict=True))
-
-
-def collect(
-    prepared: Prepared, tables: list[tuple[int, dict[str, Any]]]
-) -> tuple[dict[str, list[Case]], list[Finding]]:
-    """The results as arrays, and what cannot be one."""
-    question = prepared.question
-    cases: dict[str, list[Case]] = {name: [] for name in question.results}
-    faults: dict[str, Finding] = {}
-    for k, values in tables:
-        for name in question.results:
-            if question.steps and values.get(name) is None:
-                faults[name] = Finding("missing", (name,), f"{name}: not given yet")
-                continue
-            got = as_array(name, values.get(name))
-            if isinstance(got, Finding):
-                faults.setdefault(name, got)
-                continue
-            want = prepared.rights[k][name]
-            if question.loose_shape and squeezed(got) == squeezed(want):
-                got = got.reshape(want.shape)
-            cases[name].append(
-                Case(k, prepared.probes[k], want, prepared.noises[k].get(name, 0.0), got)
-            )
-    return cases, list(faults.values())
-
-
-def squeezed(array: Array) -> tuple[int, ...]:
-    return tuple(n for n in array.shape if n != 1)
-
-
-def as_array(name: str, value: Any) -> Any:
-    """A float64 array, or the Finding that says why it is none."""
-    if value is None:
-        return Finding("form", (name,), f"{name} is None, expected an array")
-    if isinstance(value, bool | int | float):
-        value = np.asarray(value)
-    if isinstance(value, Strange):
-        text = f"{name} is a {value.kind}, expected a NumPy array"
-        return Finding("form", (name,), text)
-    if not isinstance(value, np.ndarray):
-        text = f"{name} is a {type(value).__name__}, expected a NumPy array"
-        return Finding("form", (name,), text)
-    if value.dtype.kind not in "fiu" or value.dtype == np.float16:
-        text = f"{name} is an array of {value.dtype}, expected float64 or float32"
-        return Finding("form", (name,), text)
-    return value.astype(np.float64)
-
-
-def side_effects(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
-    """Right results, but an input was changed, or the second call gave another answer."""
-    question = prepared.question
-    for inputs, reply in zip(prepared.calls, replies, strict=True):
-        for name in reply.changed(inputs):
-            if name in question.changes:
-                m = question.changes[name]
-                return [Finding("named", question.results, m.text, (m.key,), m.see)]
-            if name not in question.may_change:
-                text = (
-                    f"your function changes its input {name} in place. It belongs to the caller, "
-                    f"who may need it again: work on a copy"
-                )
-                return [Finding("form", question.results, text)]
-    return []
-
-
-def remembers(prepared: Prepared, replies: Sequence[Reply]) -> Finding | None:
-    """The last call repeats the first; another answer means that something was kept."""
-    question = prepared.question
-    first, again = (named_values(question, replies[k].value) for k in (0, -1))
-    if isinstance(first, str) or isinstance(again, str) or question.judge is not None:
-        return None
-    for name in question.results:
-        one, two = as_array(name, first.get(name)), as_array(name, again.get(name))
-        if isinstance(one, Finding) or isinstance(two, Finding):
-            continue
-        if misfit(two, one) > 1:
-            text = (
-                f"the second call with the same inputs gives another {name}: something is kept "
-                f"from one call to the next (a global, or a list or dict as a default value), or "
-                f"drawn at random"
-            )
-            return Finding("named", (name,), text, ("A3",))
-    return None
-
-
-def judged(
-    question: Question, prepared: Prepared, tables: list[tuple[int, dict[str, Any]]]
-) -> list[Finding]:
-    """For answers that are not unique."""
-    assert question.judge is not None
-    complaints = [question.judge(prepared.probes[k], v[question.results[0]]) for k, v in tables]
-    found = [c for c in complaints if c is not None]
-    if not found:
-        return []
-    key, text = found[-1]  # the largest: on a small graph, different mistakes look the same
-    return [Finding("named", question.results, text, (key,))]
-
-
-# -------------------------------------------------------------------------------------- step by step
+# ------------------------------------------------------------------------------------ step by step
 
 
 def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Finding:
@@ -443,10 +228,11 @@ def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Fin
 
 
 def renumbered(cases: list[Case]) -> list[Case]:
+    """The cases counted from 0, as rules evaluated for just these are."""
     return [Case(k, c.inputs, c.want, c.noise, c.got) for k, c in enumerate(cases)]
 
 
-# --------------------------------------------------------------------------------------------- words
+# ------------------------------------------------------------------------------------------- words
 
 
 def shapes(inputs: Inputs) -> str:

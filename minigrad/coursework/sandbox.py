@@ -75,7 +75,7 @@ class Child:
         self.dead: Failure | None = None
         self.fences: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-X", "utf8", "-c", BOOT, str(HERE / "child")],
+            [sys.executable, "-I", "-B", "-u", "-X", "utf8", "-c", BOOT, str(HERE / "child")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -125,7 +125,7 @@ class Child:
     def call(
         self, targets: list[tuple[str, str]], driver: str, inputs: dict[str, Any], seconds: float
     ) -> Reply:
-        """Call the function ``name`` of ``file`` for each (file, name) in ``targets``: mostly one."""
+        """Call the functions (file, name) in ``targets``; mostly it is one."""
         if self.dead is None:
             request = {"targets": targets, "driver": driver, "inputs": inputs}
             answer = self._exchange(request, seconds)
@@ -140,8 +140,11 @@ class Child:
         try:
             answer = self.replies.get(timeout=seconds)
         except queue.Empty:
-            self._end(Failure("Timeout", f"no result after {seconds:g} seconds; is there an "
-                              f"endless loop?"))
+            self._end(
+                Failure(
+                    "Timeout", f"no result after {seconds:g} seconds; is there an endless loop?"
+                )
+            )
             return None
         if isinstance(answer, WireError):
             self._end(Failure("Unreadable", str(answer)))
@@ -196,12 +199,18 @@ class Child:
 
 def environment() -> dict[str, str]:
     """Nothing of the grader's own; one thread, because no more may be started."""
-    single = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    single = (
+        "OPENBLAS_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
     keep = {"SYSTEMROOT": os.environ["SYSTEMROOT"]} if os.name == "nt" else {}
     return dict.fromkeys(single, "1") | {"PYTHONHASHSEED": "0"} | keep
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started."""
     with contextlib.suppress(OSError):
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -116,4 +116,3 @@ def function_of(name: str, texts: dict[str, str]) -> Any:
     question = QUESTIONS[name]
     target = (question.target or question.name).split()[0]
     return getattr(load(texts, FILES[name]), target)
-

@@ -1,4 +1,4 @@
-"""Fences around a student's process, put up by the process itself before it loads the student's file.
+"""Fences around a student's process, put up by itself before it loads the student's files.
 
 None of them can be taken down again, and none needs special rights:
 
@@ -58,7 +58,7 @@ def limit(memory_mb: int, cpu_seconds: int, file_mb: int) -> set[str]:
     return fences
 
 
-# ------------------------------------------------------------------------------------------ Landlock
+# ----------------------------------------------------------------------------------------- Landlock
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
@@ -103,7 +103,7 @@ def no_new_privileges(libc: Any) -> None:
     libc.prctl(38, 1, 0, 0, 0)
 
 
-# ------------------------------------------------------------------------------------------- seccomp
+# ------------------------------------------------------------------------------------------ seccomp
 
 # System calls that a computation does not make, by their numbers on x86-64 and on 64-bit ARM.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -115,7 +115,8 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
     "io_uring_setup": (425, 425), "bpf": (321, 280), "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "memfd_create": (319, 279),
+    "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217),
+    "memfd_create": (319, 279),
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "setrlimit": (160, 164), "prlimit64": (302, 261), "setpriority": (141, 140),
     "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39),
@@ -164,7 +165,7 @@ def refuse_calls() -> bool:
     return bool(libc.prctl(22, 2, ctypes.byref(filled), 0, 0) == 0)
 
 
-# ---------------------------------------------------------------------------------------- all of them
+# ------------------------------------------------------------------------------------- all of them
 
 
 def confine(

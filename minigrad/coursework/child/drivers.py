@@ -29,7 +29,9 @@ class Watched(dict[int, Any]):
 
     def get(self, node: int, default: Any = None) -> Any:
         """As for any dictionary, but counted."""
-        return self[node] if node in self else default
+        if node not in self:
+            return default
+        return self[node]
 
 
 def call(function: Any, inputs: dict[str, Any]) -> Any:
@@ -92,6 +94,11 @@ def walk(function: Any, inputs: dict[str, Any]) -> Any:
 def network(function: Any, inputs: dict[str, Any]) -> Any:
     """Loss and gradients of a whole network, as a flat dictionary."""
     loss, gradients = function(inputs["x"], inputs["labels"], inputs["layers"])
+    if len(gradients) != len(inputs["layers"]):
+        raise ValueError(
+            f"{len(gradients)} gradients for {len(inputs['layers'])} layers; expected one "
+            f"dictionary for each"
+        )
     found = {"loss": loss}
     for k, layer in enumerate(gradients, 1):
         found |= {f"{name}{k}": value for name, value in layer.items()}

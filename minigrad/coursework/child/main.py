@@ -95,7 +95,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         sys.path.append(setup["engine"])
         importlib.import_module(".engine", __package__)
     else:
-        sys.modules.update(dict.fromkeys(FOREIGN))  # None: importing it fails
+        sys.modules.update(dict.fromkeys(FOREIGN))  # type: ignore[arg-type]  # None: cannot be imported
     student = Student(setup["folder"])
     fences = confine.confine(**setup["limits"])
     send(replies, {"fences": fences})
@@ -105,6 +105,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def receive(stream: BinaryIO) -> Any:
+    """One message, or None at the end of the stream."""
     start = stream.read(LENGTH.size)
     if len(start) < LENGTH.size:
         return None
@@ -113,6 +114,7 @@ def receive(stream: BinaryIO) -> Any:
 
 
 def send(stream: BinaryIO, message: Any) -> None:
+    """Write one message, at once."""
     stream.write(pack(message))
     stream.flush()
 
@@ -126,5 +128,3 @@ def main() -> None:
     importlib.import_module("numpy.random")  # while the libraries that it needs can be read
     importlib.import_module("numpy.linalg")
     serve(requests, replies)
-
-

@@ -93,7 +93,14 @@ def unpack(header: bytes, body: bytes) -> Any:
     try:
         encoded = json.loads(header)
         return _decode(encoded, memoryview(body), 0)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise WireError(f"the results do not arrive in the expected form ({error})") from None
 
 

@@ -6,11 +6,12 @@ import numpy as np
 
 from ...backend import Array
 from .base import Identity, Inputs, Question, Terms, table
-from .batchnorm import eval_probes, hat, statistics
 from .batchnorm_backward import batch_norm_backward
+from .batchnorm_rules import eval_probes, hat, statistics
 
 
 def eval_hat(x: Array, running_mean: Array, running_var: Array, eps: float) -> Array:
+    """x_hat with the running statistics."""
     return np.asarray((x - running_mean) * (running_var + eps) ** -0.5)
 
 
@@ -37,9 +38,9 @@ DX = table(
     "dx",
     (
         "V01",
-        lambda dy, x, gamma, running_mean, running_var, eps: batch_norm_backward(
-            dy, x, gamma, eps
-        )[0],
+        lambda dy, x, gamma, running_mean, running_var, eps: batch_norm_backward(dy, x, gamma, eps)[
+            0
+        ],
         "This is the rule of training. In eval mode the statistics are constants: no x has a part "
         "in them, and the paths through mean and variance do not exist. (Yours sums to 0 over "
         "the batch; that is how to tell.)",
@@ -169,6 +170,7 @@ DBETA = table(
 def parts(
     dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
 ) -> dict[str, Array]:
+    """The one term of dx, and the two that training has besides."""
     x_hat = eval_hat(x, running_mean, running_var, eps)
     scale = gamma * (running_var + eps) ** -0.5
     return {
@@ -181,6 +183,7 @@ def parts(
 def factors(
     dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
 ) -> dict[str, Any]:
+    """What a factor may turn out to be."""
     std = np.sqrt(running_var + eps)
     return {"N": float(len(x)), "gamma": gamma, "sqrt(running_var + eps)": std}
 
@@ -188,6 +191,7 @@ def factors(
 def loss(
     dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
 ) -> Any:
+    """sum(dy y), up to the constant from beta."""
     return np.sum(dy * gamma * eval_hat(x, running_mean, running_var, eps))
 
 

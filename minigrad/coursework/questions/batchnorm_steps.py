@@ -11,20 +11,23 @@ import numpy as np
 
 from ...backend import Array
 from .base import Question, Rule, table
-from .batchnorm import hat, statistics
 from .batchnorm_backward import probes
+from .batchnorm_rules import hat, statistics
 
 
 def dc(x: Array, eps: float, dx_hat: Array, dvar: Array, **_: Any) -> Array:
+    """Steps 5 and 7."""
     _, c, _, r = statistics(x, eps)
     return np.asarray(dx_hat * r + dvar * 2 * c / len(x))
 
 
 def dr(x: Array, eps: float, dx_hat: Array, **_: Any) -> Array:
+    """Step 4."""
     return np.asarray((dx_hat * statistics(x, eps)[1]).sum(0))
 
 
 def dvar(x: Array, eps: float, dr: Array, **_: Any) -> Array:
+    """Step 6."""
     return np.asarray(-0.5 * statistics(x, eps)[3] ** 3 * dr)
 
 
@@ -54,6 +57,7 @@ def power(p: float) -> Rule:
 
 
 def scaled(rule: Rule, factor: float) -> Rule:
+    """``rule`` times a number."""
     return lambda **inputs: factor * rule(**inputs)
 
 
@@ -236,7 +240,11 @@ MISTAKES = (
         "dmu",
         ("T37", lambda dc, **_: dc.sum(0), "dmu has the wrong sign: c = x - mu."),
         ("T38", lambda dc, **_: -dc.mean(0), "dmu is a mean; one mu serves all, so it is a sum."),
-        ("T39", lambda dc, **_: -dc, "dmu is not summed over the batch: one mu serves all samples."),
+        (
+            "T39",
+            lambda dc, **_: -dc,
+            "dmu is not summed over the batch: one mu serves all samples.",
+        ),
         (
             "T40",
             lambda dx_hat, **_: -dx_hat.sum(0),

@@ -16,10 +16,10 @@ import numpy as np
 
 from ...backend import Array
 from ...data import load_digits
-from .base import Inputs, Question, Rule, table
-from .batchnorm import batch_norm_eval, batch_norm_train, statistics
+from .base import Inputs, Mistake, Question, Rule, table
 from .batchnorm_backward import batch_norm_backward
-from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_backward
+from .batchnorm_rules import batch_norm_eval, batch_norm_train, statistics
+from .cross_entropy_rules import softmax_cross_entropy, softmax_cross_entropy_backward
 from .linear import linear, linear_backward
 from .sigmoid import sigmoid, sigmoid_backward
 
@@ -125,11 +125,12 @@ def small(normalised: bool) -> Callable[[np.random.Generator], list[Inputs]]:
 
 
 def constant_statistics(dy: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, ...]:
+    """BatchNorm's backward pass as if mu and var were constants."""
     _, c, _, r = statistics(x, eps)
     return dy * gamma * r, (dy * c * r).sum(0), dy.sum(0)
 
 
-def mistakes(normalised: bool) -> tuple[Any, ...]:
+def mistakes(normalised: bool) -> tuple[Mistake, ...]:
     """What goes wrong when right parts are put together."""
     rows: list[tuple[str, Rule, str]] = [
         (
@@ -161,7 +162,7 @@ def mistakes(normalised: bool) -> tuple[Any, ...]:
 
     see = "the order of the parts, and the same order backwards"
     # BatchNorm's own gamma and beta of the layer below the head do not pass through N3.
-    found = []
+    found: list[Mistake] = []
     for key, rule, text in rows:
         if key == "N3":
             untouched = {"gamma2", "beta2"}
@@ -182,6 +183,7 @@ def mistakes(normalised: bool) -> tuple[Any, ...]:
 
 
 def pick(rule: Rule, places: list[int]) -> Rule:
+    """Some of the results of ``rule``."""
     return lambda **inputs: tuple(rule(**inputs)[k] for k in places)
 
 
@@ -269,7 +271,9 @@ def measured(inputs: Inputs, value: Any) -> dict[str, Any] | str:
     for layer, start in zip(layers, inputs["layers"], strict=True):
         for name, array in start.items():
             if layer[name].shape != array.shape:
-                return f"after training, a {name} has shape {layer[name].shape}, before {array.shape}"
+                return (
+                    f"after training, a {name} has shape {layer[name].shape}, before {array.shape}"
+                )
             if not np.isfinite(layer[name]).all():
                 return f"training ends in NaN or infinity (in a {name})"
     moved = [

@@ -210,10 +210,12 @@ ALL = table(
 
 
 def loss(dy: Array, x: Array, weight: Array) -> Any:
+    """sum(dy y), up to the constant from the bias."""
     return np.sum(dy * (x @ weight.T))
 
 
 def dx_parts(dy: Array, x: Array, weight: Array) -> dict[str, Array]:
+    """The term of dx, and what stands in its place by mistake."""
     rows = dy @ weight
     return {
         "the right term": rows,
@@ -223,6 +225,7 @@ def dx_parts(dy: Array, x: Array, weight: Array) -> dict[str, Array]:
 
 
 def dweight_parts(dy: Array, x: Array, weight: Array) -> dict[str, Array]:
+    """The term of dweight, and what stands in its place by mistake."""
     return {
         "the right term": dy.T @ x,
         "the sum of dy times the mean of x": np.outer(dy.sum(axis=0), x.mean(axis=0)),
@@ -233,6 +236,7 @@ def dweight_parts(dy: Array, x: Array, weight: Array) -> dict[str, Array]:
 
 
 def dbias_parts(dy: Array, x: Array, weight: Array) -> dict[str, Array]:
+    """The term of dbias, and what stands in its place by mistake."""
     return {"the right term": dy.sum(axis=0), "1 in every place": np.ones(dy.shape[1])}
 
 

@@ -6,7 +6,6 @@ business: with a constant learning rate it may contain it or not.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -29,9 +28,7 @@ def steps(step: Step) -> Rule:
     return rule
 
 
-def descend(
-    w: Array, g: Array, v: Array, lr: float, m: float, k: int
-) -> tuple[Array, Array]:
+def descend(w: Array, g: Array, v: Array, lr: float, m: float, k: int) -> tuple[Array, Array]:
     """v <- m v + g,  w <- w - lr v."""
     v = m * v + g
     return w - lr * v, v
@@ -51,11 +48,13 @@ def probes(rng: np.random.Generator) -> list[Inputs]:
 
 
 def nesterov(w: Array, g: Array, v: Array, lr: float, m: float, k: int) -> tuple[Array, Array]:
+    """Nesterov's momentum, as in PyTorch."""
     v = m * v + g
     return w - lr * (g + m * v), v
 
 
 def late(w: Array, g: Array, v: Array, lr: float, m: float, k: int) -> tuple[Array, Array]:
+    """The old velocity moves the weight; the new one comes a step later."""
     return w - lr * v, m * v + g
 
 

@@ -159,6 +159,7 @@ BACKWARD = table(
 
 
 def loss(dy: Array, y: Array, x: Array) -> Any:
+    """sum(dy y)."""
     return np.sum(dy * sigmoid(x))
 
 

@@ -117,9 +117,7 @@ def backpropagate(
 # ---------------------------------------------------------------------------------- the wrong ones
 
 
-def assigned(
-    root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
-) -> Array:
+def assigned(root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]) -> Array:
     """= where += belongs."""
     grads = np.zeros((len(parents), len(seed)))
     grads[root] = seed
@@ -141,6 +139,7 @@ def first_only(
 
 
 def rows(grads: dict[int, Array], parents: list[list[int]], seed: Array) -> Array:
+    """Gradients by node as the rows of an array."""
     return np.stack([grads.get(i, np.zeros_like(seed)) for i in range(len(parents))])
 
 
@@ -150,9 +149,7 @@ def visiting(pick: int, backwards: bool, again: bool) -> Callable[..., Array]:
     ``again``: a node that is found again sends its whole gradient again.
     """
 
-    def rule(
-        root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
-    ) -> Array:
+    def rule(root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]) -> Array:
         grads: dict[int, Array] = {root: np.array(seed)}
         waiting, seen, visits = [root], {root}, 0
         while waiting and visits < 50 * len(parents):
@@ -174,9 +171,7 @@ def visiting(pick: int, backwards: bool, again: bool) -> Callable[..., Array]:
 def recursing(again: bool) -> Callable[..., Array]:
     """Goes down each edge at once: with the whole gradient so far if ``again``, else only once."""
 
-    def rule(
-        root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
-    ) -> Array:
+    def rule(root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]) -> Array:
         if len(parents) > (20 if again else 900):
             raise RecursionError
         grads: dict[int, Array] = {root: np.array(seed)}
@@ -197,9 +192,7 @@ def recursing(again: bool) -> Callable[..., Array]:
     return rule
 
 
-def aliased(
-    root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
-) -> Array:
+def aliased(root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]) -> Array:
     """Adds in place into an array that another node owns as well."""
     grads: dict[int, Array] = {root: np.array(seed)}
     for node in reversed(oldest_first(root, parents)):
@@ -228,6 +221,7 @@ def once_per_parent(
 def without_seed(
     root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
 ) -> Array:
+    """Starts from 1 whatever the seed is."""
     return backpropagate(root, np.ones_like(seed), parents, slopes)
 
 

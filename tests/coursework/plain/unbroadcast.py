@@ -7,6 +7,6 @@ def unbroadcast(grad, shape):
     skip = grad.ndim - len(shape)
     found = np.zeros(shape)
     for index in np.ndindex(grad.shape):
-        own = tuple(0 if n == 1 else i for i, n in zip(index[skip:], shape))
+        own = tuple(0 if n == 1 else i for i, n in zip(index[skip:], shape, strict=True))
         found[own] += grad[index]
     return found

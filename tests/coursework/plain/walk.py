@@ -26,6 +26,6 @@ def backpropagate(root, seed, parents, pull_back):
     total = {}
     for node in list(arrived)[::-1]:
         total[node] = sum(arrived[node])
-        for parent, share in zip(parents[node], pull_back(node, total[node])):
+        for parent, share in zip(parents[node], pull_back(node, total[node]), strict=True):
             arrived[parent].append(share)
     return total
