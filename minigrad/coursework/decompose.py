@@ -63,6 +63,8 @@ def solve(parts: list[Array], got: Array) -> Array | None:
     size = np.abs(matrix).max(axis=0)
     if len(got) < len(parts) + 2 or not size.all():
         return TOO_FEW
+    if not np.isfinite(matrix).all() or np.abs(got).max() > 1e100:
+        return None
     solution, _, rank, _ = np.linalg.lstsq(matrix / size, got, rcond=1e-9)
     if rank < len(parts):
         return TOO_FEW
@@ -77,7 +79,7 @@ def speak(terms: Terms, factors: Factors, cases: Sequence[Case]) -> str | None:
     names = list(factors)
     described = {name: describe(terms, factors[name], cases) for name in names}
     own, others = names[: terms.own], [n for n in names[terms.own :] if described[n] != "0.00"]
-    if not others and all(described[name] == "1.00" for name in own):
+    if terms.should == "1.00" and not others and all(described[name] == "1.00" for name in own):
         return None
     if terms.own == 1:
         listed = f"the right one with factor {described[own[0]]}"
@@ -90,6 +92,8 @@ def speak(terms: Terms, factors: Factors, cases: Sequence[Case]) -> str | None:
         start = f"of the {count(terms.own)} terms of {terms.result}, yours has {listed}"
     for name in others:
         start += f"; and besides, with factor {described[name]}, {name}"
+    if terms.should != "1.00":
+        return f"{start}. They should be {terms.should}."
     return start + ". Every factor should be 1.00" + (", and nothing besides." if others else ".")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import Array
 from . import decompose
 from .child.wire import Reply
 from .compare import misfit, noise, worst_index
@@ -28,6 +29,12 @@ from .questions.base import Inputs, Mistake, Question, Results
 
 def diagnose(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
     """What is wrong, from the replies to ``prepared.calls``; nothing if all is right."""
+    with np.errstate(all="ignore"):  # wrong results overflow, and so do wrong rules
+        return in_order(prepared, replies)
+
+
+def in_order(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
+    """The steps, one after the other."""
     question = prepared.question
     failed = [r.failure for r in replies if r.failure is not None]
     if any(f.kind == "NotImplementedError" for f in failed):
@@ -201,13 +208,7 @@ def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Fin
     earlier = question.results[: question.results.index(name)]
     local: list[Case] = []
     for k, case in enumerate(cases[name]):
-        known = {
-            n: cases[n][k].got
-            if len(cases[n]) > k and cases[n][k].got.shape == cases[n][k].want.shape
-            else cases[n][k].want
-            for n in earlier
-            if len(cases[n]) > k
-        }
+        known = {n: own_or_right(cases[n][k]) for n in earlier if len(cases[n]) > k}
         inputs = {**case.inputs, **known}
         try:
             want = np.asarray(question.steps[name](**inputs), dtype=np.float64)
@@ -215,9 +216,8 @@ def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Fin
             want = case.want
         local.append(Case(case.probe, inputs, want, case.noise, case.got))
     if all(c.right for c in local):
-        return Finding(
-            "named", (name,), f"{name} follows rightly from your wrong earlier steps", ("T00",)
-        )
+        text = f"{name} follows rightly from your own, wrong earlier steps"
+        return Finding("follows", (name,), text)
     matches = [
         m
         for m in question.mistakes
@@ -225,6 +225,12 @@ def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Fin
         and distance(m, [evaluate(m, c.inputs) for c in local], {name: renumbered(local)}) <= 1
     ]
     return together(matches, (name,)) if matches else unnamed(question, name, local)
+
+
+def own_or_right(case: Case) -> Array:
+    """The student's value, if it can be used in the next step."""
+    usable = case.got.shape == case.want.shape and np.isfinite(case.got).all()
+    return case.got if usable else case.want
 
 
 def renumbered(cases: list[Case]) -> list[Case]:

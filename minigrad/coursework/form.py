@@ -12,8 +12,9 @@ from .compare import misfit
 from .prepared import Case, Prepared
 from .questions.base import Question
 
-Stage = str  # "missing", "form", "named", "terms" or "evidence"
-STAGES = ("missing", "form", "named", "terms", "evidence")
+Stage = str
+"""Which step found something: "missing", "form", "named", "terms" or "evidence"; or "follows", for
+a step of a derivation that is right for the wrong values before it."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Terms:
     parts: Callable[..., dict[str, Array]]
     by_column: bool = False
     factors: Callable[..., dict[str, Any]] = field(default=lambda **inputs: {})
+    should: str = "1.00"
+    """What the factors should be."""
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,21 @@ def parts(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Array]:
     }
 
 
+def dgamma_parts(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Array]:
+    """The term of dgamma, and what stands in its place or beside it by mistake."""
+    x_hat = hat(x, eps)
+    return {
+        "the right term": (dy * x_hat).sum(0),
+        "the sum of dy": dy.sum(0),
+        "the sum of x_hat^2": (x_hat * x_hat).sum(0),
+    }
+
+
+def dbeta_parts(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Array]:
+    """The term of dbeta, and 1."""
+    return {"the right term": dy.sum(0), "1 in every place": np.ones_like(gamma)}
+
+
 def factors(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Any]:
     """What a factor may turn out to be: one number, or one for each feature."""
     _, _, _, r = statistics(x, eps)
@@ -262,6 +277,11 @@ def factors(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Any]:
         "(var + eps)": r**-2,
         "gamma/sqrt(var + eps)": gamma * r,
     }
+
+
+def sizes(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Any]:
+    """Of a factor that is the same for every feature."""
+    return {"N": float(len(x)), "eps": eps}
 
 
 def loss(dy: Array, x: Array, gamma: Array, eps: float) -> Any:
@@ -298,7 +318,11 @@ QUESTIONS = (
         probes,
         (*DX, *BOTH, *DGAMMA, *DBETA, *ORDER),
         pairs=pairs,
-        terms=(Terms("dx", 3, parts, by_column=True, factors=factors),),
+        terms=(
+            Terms("dx", 3, parts, by_column=True, factors=factors),
+            Terms("dgamma", 1, dgamma_parts, factors=sizes),
+            Terms("dbeta", 1, dbeta_parts, factors=sizes),
+        ),
         identities=IDENTITIES,
         loss=loss,
         slopes={"dx": "x", "dgamma": "gamma"},

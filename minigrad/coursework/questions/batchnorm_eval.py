@@ -180,6 +180,28 @@ def parts(
     }
 
 
+def dgamma_parts(
+    dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
+) -> dict[str, Array]:
+    """The term of dgamma, and what stands beside it by mistake."""
+    x_hat = eval_hat(x, running_mean, running_var, eps)
+    return {"the right term": (dy * x_hat).sum(0), "the sum of dy": dy.sum(0)}
+
+
+def dbeta_parts(
+    dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
+) -> dict[str, Array]:
+    """The term of dbeta, and 1."""
+    return {"the right term": dy.sum(0), "1 in every place": np.ones_like(gamma)}
+
+
+def sizes(
+    dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
+) -> dict[str, Any]:
+    """Of a factor that is the same for every feature."""
+    return {"N": float(len(x)), "eps": eps}
+
+
 def factors(
     dy: Array, x: Array, gamma: Array, running_mean: Array, running_var: Array, eps: float
 ) -> dict[str, Any]:
@@ -202,7 +224,11 @@ QUESTIONS = (
         batch_norm_eval_backward,
         probes,
         (*DX, *DGAMMA, *DBETA),
-        terms=(Terms("dx", 1, parts, by_column=True, factors=factors),),
+        terms=(
+            Terms("dx", 1, parts, by_column=True, factors=factors),
+            Terms("dgamma", 1, dgamma_parts, factors=sizes),
+            Terms("dbeta", 1, dbeta_parts, factors=sizes),
+        ),
         identities=(
             Identity(
                 "dx",

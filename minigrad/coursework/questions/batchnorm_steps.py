@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...backend import Array
-from .base import Question, Rule, table
+from .base import Question, Rule, Terms, table
 from .batchnorm_backward import probes
 from .batchnorm_rules import hat, statistics
 
@@ -278,6 +278,56 @@ MISTAKES = (
     ),
 )
 
+
+def gamma_parts(dy: Array, x: Array, eps: float, **_: Any) -> dict[str, Array]:
+    """The term of dgamma, and what stands beside it by mistake."""
+    return {"the right term": STEPS["dgamma"](dy=dy, x=x, eps=eps), "the sum of dy": dy.sum(0)}
+
+
+def r_parts(x: Array, dx_hat: Array, **_: Any) -> dict[str, Array]:
+    """The term of dr, and what stands beside it by mistake."""
+    c = x - x.mean(0)
+    return {"the right term": (dx_hat * c).sum(0), "the sum of dx_hat": dx_hat.sum(0)}
+
+
+def c_parts(x: Array, eps: float, dx_hat: Array, dvar: Array, **_: Any) -> dict[str, Array]:
+    """The two paths to c."""
+    _, c, _, r = statistics(x, eps)
+    return {"directly": dx_hat * r, "through var": dvar * 2 * c / len(x)}
+
+
+def x_parts(x: Array, dc: Array, dmu: Array, **_: Any) -> dict[str, Array]:
+    """The two paths to x."""
+    return {"directly": dc, "through mu": np.broadcast_to(dmu / len(x), x.shape)}
+
+
+def sizes(x: Array, eps: float, **_: Any) -> dict[str, Any]:
+    """What a factor may turn out to be."""
+    return {"N": float(len(x)), "eps": eps, "r": statistics(x, eps)[3]}
+
+
+def size(x: Array, **_: Any) -> dict[str, Any]:
+    """Of a factor that is the same for every feature."""
+    return {"N": float(len(x))}
+
+
+TERMS = (
+    Terms("dbeta", 1, lambda dy, **_: {"the right term": dy.sum(0)}, factors=size),
+    Terms("dgamma", 1, gamma_parts, factors=size),
+    Terms(
+        "dx_hat",
+        1,
+        lambda dy, gamma, **_: {"the right term": gamma * dy, "dy": dy, "1": np.ones_like(dy)},
+        by_column=False,
+        factors=size,
+    ),
+    Terms("dr", 1, r_parts, factors=size),
+    Terms("dvar", 1, lambda **inputs: {"the right term": dvar(**inputs)}, factors=size),
+    Terms("dc", 2, c_parts, by_column=True, factors=sizes),
+    Terms("dmu", 1, lambda dc, **_: {"the right term": -dc.sum(0)}, factors=size),
+    Terms("dx", 2, x_parts, by_column=True, factors=sizes),
+)
+
 QUESTIONS = (
     Question(
         "batch_norm_steps",
@@ -287,6 +337,7 @@ QUESTIONS = (
         MISTAKES,
         driver="steps",
         steps=STEPS,
+        terms=TERMS,
         loose_shape=True,
     ),
 )

@@ -315,6 +315,11 @@ def parts(dy: Array, x: Array, gamma: Array, eps: float, **_: Any) -> dict[str, 
     }
 
 
+def dgamma_parts(dy: Array, x: Array, eps: float, **_: Any) -> dict[str, Array]:
+    """The term of dgamma, and what stands beside it by mistake."""
+    return {"the right term": (dy * x * root(x, eps)).sum(0), "the sum of dy": dy.sum(0)}
+
+
 def loss(dy: Array, x: Array, gamma: Array, eps: float, **_: Any) -> Any:
     """sum(dy y)."""
     return np.sum(dy * gamma * x * root(x, eps))
@@ -330,6 +335,7 @@ QUESTIONS = (
         driver="operation",
         errors=name_error,
         terms=(
+            Terms("dgamma", 1, dgamma_parts, factors=lambda x, **_: {"N": float(len(x))}),
             Terms(
                 "dx",
                 2,

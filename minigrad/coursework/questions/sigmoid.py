@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...backend import Array
-from .base import Identity, Inputs, Question, table
+from .base import Identity, Inputs, Question, Terms, table
 
 
 def sigmoid(x: Array) -> Array:
@@ -158,6 +158,11 @@ BACKWARD = table(
 )
 
 
+def parts(dy: Array, y: Array, x: Array) -> dict[str, Array]:
+    """dx multiplied out, and the powers of y that it does not have."""
+    return {"dy y": dy * y, "-dy y^2": -dy * y * y, "dy": dy}
+
+
 def loss(dy: Array, y: Array, x: Array) -> Any:
     """sum(dy y)."""
     return np.sum(dy * sigmoid(x))
@@ -171,6 +176,7 @@ QUESTIONS = (
         sigmoid_backward,
         backward_probes,
         BACKWARD,
+        terms=(Terms("dx", 2, parts),),
         loss=loss,
         slopes={"dx": "x"},
         identities=(
