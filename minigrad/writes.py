@@ -10,11 +10,12 @@ detached tensor counts as well.
 """
 
 import weakref
+from typing import Any
 
 from .backend import Array, owner
 from .graph import tick
 
-_written: dict[int, tuple[weakref.ref[Array], int]] = {}
+_written: dict[int, list[Any]] = {}  # address -> [weak reference to the memory, last tick]
 latest = 0
 """The tick of the last write of all: no operation that is younger can be stale."""
 
@@ -25,12 +26,16 @@ def mark_written(array: Array) -> None:
     latest = tick()
     memory = owner(array)
     key = id(memory)
-    # The entry goes when the memory does; without that, a new array at the same address would
-    # inherit it.
-    _written[key] = weakref.ref(memory, lambda _: _written.pop(key, None)), latest
+    entry = _written.get(key)
+    if entry is None:
+        # The entry goes when the memory does; without that, a new array at the same address
+        # would inherit it.
+        _written[key] = [weakref.ref(memory, lambda _: _written.pop(key, None)), latest]
+    else:
+        entry[1] = latest
 
 
 def written_since(array: Array, order: int) -> bool:
     """Whether the memory of ``array`` was written in place after tick ``order``."""
     entry = _written.get(id(owner(array)))
-    return entry is not None and entry[1] > order
+    return entry is not None and bool(entry[1] > order)
