@@ -9,6 +9,7 @@ Three habits make the difference; ``docs/benchmarks`` has the measurements.
   vectors of length C before they meet the matrix.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -178,13 +179,13 @@ def cross_entropy_backward(
     return dz, None
 
 
-FORWARD = {
+FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
-BACKWARD = {
+BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
