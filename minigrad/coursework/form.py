@@ -90,7 +90,7 @@ def as_array(name: str, value: Any) -> Any:
     """A float64 array, or the Finding that says why it is none."""
     if value is None:
         return Finding("form", (name,), f"{name} is None, expected an array")
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | np.generic):
         value = np.asarray(value)
     if isinstance(value, Strange):
         text = f"{name} is a {value.kind}, expected a NumPy array"

@@ -71,10 +71,8 @@ def test_a_named_mistake_is_named(kit, group, key, style, edits):
 
 
 def test_every_named_mistake_is_tested_in_two_styles():
-    named = {m.key for q in QUESTIONS.values() for m in q.mistakes}
-    named |= {m.key for q in QUESTIONS.values() for m in q.changes.values()}
+    named = {key for question in QUESTIONS.values() for key in question.names}
     tested = {(case.values[1], case.values[2]) for case in CASES}
     assert len(named) >= 40
     missing = {(key, style) for key in named for style in "AB"} - tested
-    # A shift of the labels is told from the loss and from its gradient, each in one style.
     assert missing == set(), sorted(missing)

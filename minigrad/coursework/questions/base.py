@@ -100,8 +100,15 @@ class Question:
     """Result -> the input that it is the gradient of."""
     errors: Callable[[str, str], tuple[str, str] | None] = lambda kind, message: None
     """(key, text) for an exception, given its type and message, if it has a name."""
+    also: tuple[str, ...] = ()
+    """The names that ``judge`` and ``errors`` give, besides those in ``mistakes``."""
     seconds: float = 10.0
     """How long one call may take."""
+
+    @property
+    def names(self) -> set[str]:
+        """The keys of all mistakes that have a name."""
+        return {m.key for m in (*self.mistakes, *self.changes.values())} | set(self.also)
 
     def answer(self, **inputs: Any) -> Results:
         """The right results."""

@@ -334,6 +334,7 @@ QUESTIONS = (
         (*FORWARD, *BACKWARD),
         driver="operation",
         errors=name_error,
+        also=("O8", "O9", "O10"),
         terms=(
             Terms("dgamma", 1, dgamma_parts, factors=lambda x, **_: {"N": float(len(x))}),
             Terms(
@@ -364,5 +365,6 @@ QUESTIONS = (
         target="RMSNorm",
         driver="operation_twice",
         errors=name_error,
+        also=("O30",),
     ),
 )

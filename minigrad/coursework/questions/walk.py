@@ -344,6 +344,7 @@ QUESTIONS = (
         driver="order",
         judge=judge_order,
         errors=name_error,
+        also=("W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7"),
     ),
     Question(
         "backpropagate",
@@ -353,5 +354,6 @@ QUESTIONS = (
         MISTAKES,
         driver="walk",
         errors=name_error,
+        also=("W6", "W7"),
     ),
 )
