@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, Device, default_device, device_of, is_array, to_device
+from .backend import (
+    CPU,
+    Array,
+    Device,
+    default_device,
+    device_of,
+    host_copy,
+    is_array,
+    on_device_of,
+    to_device,
+)
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
@@ -56,7 +66,9 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
         device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
     as_dtype(array.dtype)
-    return to_device(array.astype(target, copy=True), device)
+    with on_device_of(array):
+        array = array.astype(target, copy=True)
+    return to_device(array, device)
 
 
 def _refuse_objects(array: np.ndarray[Any, Any]) -> None:
@@ -72,6 +84,7 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
 
     CuPy would read another element in silence, so this cannot be left to the array library.
     """
+    index = to_device(host_copy(index), CPU)
     outside = (index < 0) | (index >= length)
     if outside.any():
         first = tuple(int(i) for i in np.unravel_index(int(outside.argmax()), outside.shape))
@@ -79,3 +92,10 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
             f"{name}: {what} is {int(index[first])} (at position {first}), "
             f"expected 0 to {length - 1}"
         )
+
+
+def check_index(shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
+    """Raise the IndexError that NumPy raises if an array of ``shape`` has no element ``index``:
+    tried on an array of that shape that takes no memory."""
+    plain = tuple(to_device(host_copy(part), CPU) if is_array(part) else part for part in index)
+    np.broadcast_to(np.False_, shape)[plain]

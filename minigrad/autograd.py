@@ -9,8 +9,10 @@ to the node's ``backward``, in the order that ``graph.py`` determines.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import kernels, writes
-from .backend import Array, array_module, device_of, owner
+from .backend import Array, array_module, device_of, follow, on_device_of, owner
 from .gradmode import mode, set_grad_enabled
 from .graph import backpropagate, tick
 from .methods import Base
@@ -35,13 +37,21 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise TypeError(f"{op.name}: inputs are {kinds}, expected Tensors") from None
     first = arrays[0]
+    kind = type(first)
     if len(arrays) > 1:
-        kind, dtype = type(first), first.dtype
+        dtype = first.dtype
         for array in arrays:
             if type(array) is not kind or array.dtype is not dtype:
                 _check_alike(op, arrays)
                 break
-    result = inputs[0]._new(kernels.forward(op, arrays))
+    if kind is np.ndarray:
+        out = kernels.forward(op, arrays)
+    else:
+        if len({array.device.id for array in arrays}) > 1:
+            _check_alike(op, arrays)
+        with on_device_of(first):
+            out = kernels.forward(op, arrays)
+    result = inputs[0]._new(out)
     if mode.enabled:
         for x in inputs:
             if x._requires_grad:
@@ -112,6 +122,8 @@ def backpropagate_from(
         kept = node.kept
         if kept is None or writes.latest > node.order:
             _check_kept(node)
+        if type(grad) is not np.ndarray:
+            follow(grad)
         if create_graph:
             shares = node.backward(grad, *_as_tensors(node, outputs[0]))
         else:
@@ -119,11 +131,13 @@ def backpropagate_from(
         if type(shares) is not tuple:
             shares = (shares,)
         _check_shares(node, shares)
+        if type(shares[0]) is not np.ndarray:  # of Move, it is on another device than grad,
+            follow(shares[0])  # and the walk adds up next
         if not retain_graph:
             node.kept, node.parents, node.workspace, node._memo = None, (), None, None
         return shares
 
-    with set_grad_enabled(create_graph):
+    with on_device_of(seeds[0]._data), set_grad_enabled(create_graph):
         backpropagate(grads, pull_back)
     return found
 
@@ -214,6 +228,7 @@ def _run_hooks(node: Any, grad: Any, any_tensor: "Tensor") -> Any:
 def _retain(tensor: "Tensor | None", grad: Any) -> None:
     """Add to the ``.grad`` of a tensor that is not a leaf but asked for it, if it still exists."""
     if tensor is not None:
+        follow(tensor._data)
         fresh: Any = grad if isinstance(grad, Base) else tensor._new(grad.copy())
         tensor._grad = fresh if tensor._grad is None else tensor._grad + fresh
 
@@ -231,7 +246,8 @@ def _seed(output: "Tensor", gradient: "Tensor | None", name: str) -> "Tensor":
                 f"{name}: the tensor has shape {output.shape}, expected a single number; reduce it "
                 f"(.sum(), .mean()) or pass gradient, a Tensor of the same shape"
             )
-        return output._new(array_module(output._data).ones_like(output._data))
+        with on_device_of(output._data):
+            return output._new(array_module(output._data).ones_like(output._data))
     if not isinstance(gradient, Base):
         raise TypeError(f"{name}: gradient is a {type(gradient).__name__}, expected a Tensor")
     if gradient.shape != output.shape:
@@ -253,6 +269,7 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
         return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
     result = like._new(grad)
     grad, dtype = result._data, like._data.dtype
+    follow(grad)
     if grad.dtype is not dtype:
         grad = grad.astype(dtype, copy=False)
     # A rule may pass one array on to several inputs (Add), or a view of it (Reshape); whoever
@@ -275,12 +292,10 @@ def backward(
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from((output,), (seed,), None, keep, create_graph)
     taken = {id(owner(seed._data))}
-    for leaf, share in found.items():
-        total = _finished(share, leaf, taken)
-        if leaf._grad is not None:
-            with set_grad_enabled(create_graph):
-                total = leaf._grad + total
-        leaf._grad = total
+    with on_device_of(seed._data), set_grad_enabled(create_graph):
+        for leaf, share in found.items():
+            total = _finished(share, leaf, taken)
+            leaf._grad = total if leaf._grad is None else leaf._grad + total
 
 
 def grad(
@@ -317,16 +332,17 @@ def grad(
     found = backpropagate_from(ys, seeds, {x.node for x in xs}, keep, create_graph)
     results: list[Tensor | None] = []
     taken = {id(owner(seed._data)) for seed in seeds}
-    for i, x in enumerate(xs):
-        if x.node in found:
-            results.append(_finished(found[x.node], x, taken))
-        elif allow_unused:
-            results.append(None)
-        else:
-            raise RuntimeError(
-                f"grad: no output depends on input {i} (of shape {x.shape}); "
-                f"allow_unused=True gives None for it"
-            )
+    with on_device_of(seeds[0]._data):
+        for i, x in enumerate(xs):
+            if x.node in found:
+                results.append(_finished(found[x.node], x, taken))
+            elif allow_unused:
+                results.append(None)
+            else:
+                raise RuntimeError(
+                    f"grad: no output depends on input {i} (of shape {x.shape}); "
+                    f"allow_unused=True gives None for it"
+                )
     return tuple(results)
 
 

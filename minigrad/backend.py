@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -150,7 +151,62 @@ def to_device(array: Array, device: Device) -> Array:
         return array_module(array).asnumpy(array)
     cupy: Any = import_cupy()
     with cupy.cuda.Device(device.index):
-        return cupy.asarray(array)
+        there = cupy.asarray(array)
+    if isinstance(array, np.ndarray) and array.dtype.kind in "iu":
+        _remember(there, array.copy())
+    return there
+
+
+def follow(array: Array) -> None:
+    """Make the GPU that holds ``array`` the current one: CuPy works on no other."""
+    if array_module(array) is not np:
+        device = array.device
+        if device.id != sys.modules["cupy"].cuda.get_device_id():
+            device.use()
+
+
+class on_device_of:
+    """Within it, the GPU that holds ``array`` is the current one; afterwards what was before."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.before: Any = None
+
+    def __enter__(self) -> None:
+        if array_module(self.array) is not np:
+            self.before = sys.modules["cupy"].cuda.Device()
+            follow(self.array)
+
+    def __exit__(self, *exception: object) -> None:
+        if self.before is not None:
+            self.before.use()
+
+
+# ------------------------------------------------- integers on a GPU, as the host remembers them
+
+_host_copies: dict[int, tuple[weakref.ref[Array], Array]] = {}
+
+
+def host_copy(array: Array) -> Array:
+    """The integers that were moved to a GPU as ``array``, or ``array`` itself if it came from
+    nowhere else or was changed since.
+
+    Labels and indices are checked before use, because CuPy reads another element in silence where
+    an index does not exist. Checking them on the GPU would make each training step wait for it.
+    """
+    entry = _host_copies.get(id(array))
+    return array if entry is None else entry[1]
+
+
+def _remember(array: Array, copy: Array) -> None:
+    key = id(array)
+    # The entry goes when the array does: another may get its address.
+    _host_copies[key] = weakref.ref(array, lambda _: _host_copies.pop(key, None)), copy
+
+
+def forget_host_copy(array: Array) -> None:
+    """Note that the memory of ``array`` has been written in place."""
+    _host_copies.pop(id(owner(array)), None)
 
 
 # ------------------------------------------------------------------------------------- memory

@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import as_dtype, plain_array
 from .backend import Device as _Device
-from .backend import array_module, default_device, default_generator, to_device
+from .backend import array_module, default_device, default_generator, on_device_of, to_device
 from .methods import as_shape
 from .tensor import Tensor
 
@@ -51,12 +51,14 @@ def full(
 
 def zeros_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Zeros in the shape and type of ``tensor``, on its device."""
-    return Tensor._wrap(array_module(tensor._data).zeros_like(tensor._data, dtype=dtype))
+    with on_device_of(tensor._data):
+        return Tensor._wrap(array_module(tensor._data).zeros_like(tensor._data, dtype=dtype))
 
 
 def ones_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Ones in the shape and type of ``tensor``, on its device."""
-    return Tensor._wrap(array_module(tensor._data).ones_like(tensor._data, dtype=dtype))
+    with on_device_of(tensor._data):
+        return Tensor._wrap(array_module(tensor._data).ones_like(tensor._data, dtype=dtype))
 
 
 def arange(

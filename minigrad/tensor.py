@@ -14,7 +14,7 @@ import numpy as np
 from . import ops
 from .arrays import as_array, as_dtype
 from .autograd import apply, backward
-from .backend import Array, Device, device_of, is_array, to_device
+from .backend import Array, Device, device_of, is_array, on_device_of, to_device
 from .methods import Arithmetic, InPlace, Products, Reductions, Shapes
 from .ops.base import Op
 from .writes import mark_written
@@ -233,7 +233,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace):
             if self.dtype.kind == target.kind == "f":
                 result = apply(ops.Cast(self.dtype, target), result)
             else:
-                result = Tensor._wrap(result._data.astype(target))
+                with on_device_of(result._data):
+                    result = Tensor._wrap(result._data.astype(target))
         return result
 
     def cpu(self) -> "Tensor":

@@ -12,7 +12,7 @@ detached tensor counts as well.
 import weakref
 from typing import Any
 
-from .backend import Array, owner
+from .backend import Array, forget_host_copy, owner
 from .graph import tick
 
 _written: dict[int, list[Any]] = {}  # address -> [weak reference to the memory, last tick]
@@ -26,6 +26,7 @@ def mark_written(array: Array) -> None:
     latest = tick()
     memory = owner(array)
     key = id(memory)
+    forget_host_copy(memory)
     entry = _written.get(key)
     if entry is None:
         # The entry goes when the memory does; without that, a new array at the same address

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import kernels, ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import array_module, default_generator, to_device
+from ..backend import array_module, default_generator, on_device_of, to_device
 from ..ops.base import normalize_dim
 from ..tensor import Tensor
 from ..writes import mark_written
@@ -158,12 +158,15 @@ def batch_norm(
     op = ops.BatchNorm(float(eps))
     y = apply(op, input, *affine)
     if running_mean is not None and running_var is not None:
-        unbiased = op.batch_var * (m / (m - 1))
-        for running, batch in ((running_mean, op.batch_mean), (running_var, unbiased)):
-            statistic = running._data
-            statistic *= 1 - momentum
-            statistic += batch * momentum
-            mark_written(statistic)
+        mean, var = running_mean._data, running_var._data
+        with on_device_of(mean):
+            if not kernels.in_place("running statistics", mean, var, op, momentum, m):
+                unbiased = op.batch_var * (m / (m - 1))
+                for running, batch in ((mean, op.batch_mean), (var, unbiased)):
+                    running *= 1 - momentum
+                    running += batch * momentum
+        mark_written(mean)
+        mark_written(var)
     return y
 
 
@@ -246,4 +249,4 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels are {labels.dtype}, expected integers (class numbers)")
     check_range(labels._data, num_classes, "one_hot", "a label")
-    return Tensor._wrap(ops.OneHot(num_classes, np.int64).forward(labels._data))
+    return apply(ops.OneHot(num_classes, np.int64), labels)

@@ -7,6 +7,7 @@ import numpy as np
 from .. import ops
 from ..arrays import check_range
 from ..autograd import apply
+from ..backend import CPU, host_copy, to_device
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
@@ -30,7 +31,7 @@ def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) ->
     """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels are {labels.dtype}, expected integers (class numbers)")
-    numbers = labels._data
+    numbers = to_device(host_copy(labels._data), CPU)
     if not 0 <= ignore_index < classes:
         numbers = numbers * (numbers != ignore_index)
     check_range(numbers, classes, name, "a label")
@@ -145,7 +146,8 @@ def nll_loss(
         raise ValueError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
     weights = _weight_of(labels, weight, ignore_index, input)
     valid = labels * (labels != ignore_index).to(labels.dtype)
-    loss = -rows.gather(1, valid.unsqueeze(1)).squeeze(1) * weights
+    row = to_device(np.arange(len(labels)), rows.device)
+    loss = -apply(ops.GetItem((row, valid._data)), rows) * weights  # the labels were checked
     if reduction == "none":
         return loss.reshape(target.shape)
     if reduction == "sum":

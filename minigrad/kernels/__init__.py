@@ -18,21 +18,28 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, array_module
 from ..ops import Op
-from . import cpu
+from . import cpu, cuda
 
 Kernel = Callable[..., Any]
 Table = Mapping[type[Op], Kernel]
-
-_NO_KERNELS: Table = {}
 
 
 def _tables(array: Array) -> tuple[Table, Table]:
     """The forward and the backward kernels for the library that made ``array``."""
     if type(array) is np.ndarray:
         return cpu.FORWARD, cpu.BACKWARD
-    return _NO_KERNELS, _NO_KERNELS
+    if array_module(array) is np:  # NumPy's numbers, and subclasses of its arrays
+        return {}, {}
+    return cuda.FORWARD, cuda.BACKWARD
+
+
+def in_place(name: str, array: Array, *arguments: Any) -> bool:
+    """Run the kernel ``name`` that changes ``array`` and others in place, if there is one for this
+    case: the step of an optimiser, running statistics. If it is False, nothing has changed."""
+    kernel = None if array_module(array) is np else cuda.IN_PLACE.get(name)
+    return kernel is not None and kernel(array, *arguments)
 
 
 def forward(op: Op, arrays: list[Array]) -> Array:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..backend import array_module, device_of
+from ..backend import array_module, device_of, on_device_of
 from .base import Base, Scalar
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class Arithmetic(Base):
                 x = self._floating()
             elif self._data.dtype == np.bool_ and not isinstance(number, bool):
                 x = self.to(np.int64)
-            filled = self._new(xp.asarray(number, dtype=x._data.dtype))
+            with on_device_of(x._data):
+                filled = self._new(xp.asarray(number, dtype=x._data.dtype))
             return self.apply_op(ops.Where(), condition, x, filled)
         return self.apply_op(ops.Where(), condition, self._promoted(other), other._promoted(self))
 
@@ -215,7 +216,8 @@ class Arithmetic(Base):
                     f"{device_of(other._data)}; move one with .to(...)"
                 )
             other = other._data
-        return self._new(function(self._data, other))
+        with on_device_of(self._data):
+            return self._new(function(self._data, other))
 
     def __lt__(self, other: Any) -> "Tensor":
         return self._compare(other, lambda a, b: a < b, "<")
@@ -236,6 +238,7 @@ class Arithmetic(Base):
         return self._compare(other, lambda a, b: a != b, "!=")
 
     def __invert__(self) -> "Tensor":
-        return self._new(~self._data)
+        with on_device_of(self._data):
+            return self._new(~self._data)
 
     __hash__ = object.__hash__  # by identity: __eq__ compares elements

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .. import ops
-from ..backend import device_of, is_array, to_device
+from ..arrays import check_index
+from ..backend import device_of, is_array, on_device_of, to_device
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -90,6 +91,7 @@ class Base:
     def _index(self, index: Any) -> tuple[Any, ...]:
         """``index`` as the array library takes it: a tuple, without Tensors and lists."""
         device = device_of(self._data)
+        parts = index if isinstance(index, tuple) else (index,)
 
         def plain(part: Any) -> Any:
             if isinstance(part, Base):
@@ -102,9 +104,18 @@ class Base:
                 part = part.astype(np.int64)  # an empty list has no type of its own
             if part.dtype.kind not in "iub":
                 raise TypeError(f"index: an array of {part.dtype}, expected integers or booleans")
-            return to_device(part.copy(), device)  # a copy: backward reads it again
+            with on_device_of(part):
+                part = part.copy()  # because backward reads it again
+            return to_device(part, device)
 
-        return tuple(map(plain, index if isinstance(index, tuple) else (index,)))
+        found = tuple(map(plain, parts))
+        if device != "cpu" and any(map(is_array, found)):
+            given = (part._data if isinstance(part, Base) else part for part in parts)
+            check_index(  # CuPy would read another element in silence
+                self._data.shape,
+                tuple(g if is_array(g) else f for g, f in zip(given, found, strict=True)),
+            )
+        return found
 
     def _promoted(self, other: "Base") -> Any:
         """``self`` in the floating type of ``other`` if it is of an integer or boolean type."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays import as_array
-from ..backend import Array, array_module, device_of
+from ..backend import Array, array_module, device_of, on_device_of
 from ..gradmode import mode
 from ..writes import mark_written
 from .base import Base
@@ -31,7 +31,8 @@ class InPlace(Base):
                 f"{name}: a change in place cannot be recorded for backward; make a new tensor "
                 f"(y = y + 1), or, if no gradient shall flow through it, use no_grad()"
             )
-        change(self._data)
+        with on_device_of(self._data):
+            change(self._data)
         mark_written(self._data)
         return self
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
+from ..backend import on_device_of
 from ..ops.base import normalize_dim, normalize_dims
 from .base import Base, Dims, as_dims, numpy_spelling
 
@@ -80,9 +81,10 @@ class Reductions(Base):
     def _where_extreme(self, name: str, dim: int | None, keepdim: bool) -> Any:
         axis = None if dim is None else normalize_dim(dim, self._data.ndim, name)
         find = getattr(self._data, name)
-        if self._data.ndim == 0:
-            return self._new(find())
-        return self._new(find(axis=axis, keepdims=keepdim))
+        with on_device_of(self._data):
+            if self._data.ndim == 0:
+                return self._new(find())
+            return self._new(find(axis=axis, keepdims=keepdim))
 
     @numpy_spelling
     def softmax(self, dim: int) -> "Tensor":

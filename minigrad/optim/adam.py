@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from .. import kernels
 from ..backend import Array, array_module
 from .optimizer import Group, Optimizer
 
@@ -67,6 +68,8 @@ class Adam(Optimizer):
         group["betas"] = tuple(float(beta) for beta in betas)
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
+        if kernels.in_place("Adam", w, g, state, group, self.fixed["decoupled_weight_decay"]):
+            return
         xp, (beta1, beta2) = array_module(w), group["betas"]
         if not state:
             state.update(step=0, exp_avg=xp.zeros_like(w), exp_avg_sq=xp.zeros_like(w))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..backend import Array, is_array
+from ..backend import Array, is_array, on_device_of
 from ..gradmode import enable_grad
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
@@ -132,7 +132,8 @@ class Optimizer:
                 if parameter.grad is not None:
                     state = self.state.setdefault(parameter, {})
                     self._check_state(parameter, state)
-                    self.update(parameter.data, parameter.grad.data, state, group)
+                    with on_device_of(parameter.data):
+                        self.update(parameter.data, parameter.grad.data, state, group)
                     mark_written(parameter.data)
         return loss
 

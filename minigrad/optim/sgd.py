@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from .. import kernels
 from ..backend import Array, array_module
 from .optimizer import Group, Optimizer
 
@@ -65,6 +66,8 @@ class SGD(Optimizer):
             )
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
+        if kernels.in_place("SGD", w, g, state, group):
+            return
         momentum = group["momentum"]
         if group["maximize"]:
             g = -g
