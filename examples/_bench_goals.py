@@ -124,11 +124,11 @@ def _against(what: str, where: str, goal: float | None, measured: Ratio | None) 
 def _check_steps(contests: list[Result]) -> Iterator[Check]:
     for contest in filter(is_main, contests):
         where, threads = size(contest["problem"]), contest["threads"]
-        place = f"{where}, {_threads(threads)}"
+        place = f"{where}, {in_threads(threads)}"
         goal = GOALS["step / PyTorch"].get(threads, {}).get(where)
         yield from _against("step / PyTorch", place, goal, compare(contest, "minigrad", "torch"))
     for contest in filter(is_main, contests):
-        place = f"{size(contest['problem'])}, {_threads(contest['threads'])}"
+        place = f"{size(contest['problem'])}, {in_threads(contest['threads'])}"
         measured = compare(contest, "minigrad", "floor")
         yield from _against("step / floor", place, GOALS["step / floor"], measured)
     what = "step / fastest NumPy peer"
@@ -136,7 +136,7 @@ def _check_steps(contests: list[Result]) -> Iterator[Check]:
         peer = fastest_peer(contest)
         if peer is not None:
             where = size(contest["problem"])
-            place = f"{where}, {_threads(contest['threads'])}, {peer}"
+            place = f"{where}, {in_threads(contest['threads'])}, {peer}"
             measured = compare(contest, "minigrad", peer)
             yield from _against(what, place, GOALS[what].get(where), measured)
 
@@ -164,5 +164,6 @@ def _check_engine(results: Result) -> Iterator[Check]:
         yield Check(what, "", GOALS[what], value, f"{value:.1f}")
 
 
-def _threads(number: int) -> str:
+def in_threads(number: int) -> str:
+    """ "1 thread", "2 threads"."""
     return f"{number} thread{'s' if number > 1 else ''}"

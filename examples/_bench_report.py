@@ -63,7 +63,7 @@ def _opening(results: Result) -> str:
     if results["quick"]:
         lines.append("A quick run: fewer turns than the numbers need to be relied on.")
     if not results["finished"]:
-        lines.append("The run was interrupted: what follows is what had been measured.")
+        lines.append("The run was cut short: what follows is what had been measured.")
     lines += [f"Left out: {name}, {reason}." for name, reason in results["absent"].items()]
     return "\n\n".join(lines)
 

@@ -32,7 +32,7 @@ import minigrad as mg
 import minigrad.functional as F
 
 WORST_DISAGREEMENT = 1e-3  # relative, between the losses of two contenders after a step
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 100
+MOST_ROUNDS = 100
 REST = 0.03  # seconds until the other library's threads have stopped spinning for work
 
 Result = dict[str, Any]
@@ -41,9 +41,10 @@ Result = dict[str, Any]
 
 
 def contest(
-    problem: Problem, names: list[str], threads: int, seconds: float, turn: float
+    problem: Problem, names: list[str], threads: int, seconds: float, rounds: int, turn: float
 ) -> Result:
-    """Contenders take turns until ``seconds`` are over: the seconds per step of each, turn by turn.
+    """Contenders take turns for ``seconds``, and for at least so many ``rounds``: the seconds per
+    step of each, turn by turn.
 
     A turn is as many steps as fit into ``turn`` seconds. In each round another one begins, so that
     what a contender leaves behind in caches and in the allocator meets the others alike.
@@ -77,7 +78,7 @@ def contest(
             if counts[name] > 1:
                 steps[name]()  # wakes the threads, fills the caches
             times[name].append(timed(steps[name], counts[name]))
-        if start + 1 >= FEWEST_ROUNDS and time.perf_counter() > deadline:
+        if start + 1 >= rounds and time.perf_counter() > deadline:
             break
     gc.unfreeze()
     return {"threads": threads, "problem": vars_of(problem), "times": times, "absent": absent}
@@ -137,7 +138,7 @@ def alone(problem: Problem, name: str, threads: int, seconds: float) -> Result:
     times: list[float] = []
     faults: list[int] = []
     deadline = time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < deadline:
+    while len(times) < 3 or time.perf_counter() < deadline:
         faults_before = minor_faults()
         times.append(timed(step, 1))
         faults.append(minor_faults() - faults_before)
@@ -297,7 +298,8 @@ def set_threads(threads: int, with_torch: bool) -> None:
 def contests(job: Result) -> Iterator[Result]:
     for each in job["contests"]:
         problem = Problem(**each["problem"])
-        times = contest(problem, each["names"], job["threads"], each["seconds"], each["turn"])
+        limits = (each["seconds"], each["rounds"], each["turn"])
+        times = contest(problem, each["names"], job["threads"], *limits)
         yield {**times, "peers": each["peers"]}
     pools = threadpoolctl.threadpool_info()
     yield {"versions": {p["internal_api"]: p["version"] for p in pools if p["version"]}}

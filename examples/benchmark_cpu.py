@@ -29,7 +29,7 @@ from typing import Any
 try:
     import _bench_report as report
     from _bench_contenders import PEERS, missing
-    from _bench_goals import Result, check, compare, size
+    from _bench_goals import Result, check, compare, in_threads, size
 except ModuleNotFoundError as error:
     sys.exit(f"This benchmark needs {error.name}: pip install 'minigrad[bench]'")
 
@@ -37,6 +37,8 @@ WORKER = Path(__file__).with_name("_bench_worker.py")
 SIZES = ("64x32", "128x64", "256x256", "256x512", "512x1024")
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
+
+STARTED = time.perf_counter()
 
 # ------------------------------------------------------------------------------ the command line
 
@@ -102,7 +104,7 @@ def _default_threads() -> str:
 
 def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]:
     """Who is timed against whom, and for how long. The goals speak of the first kind."""
-    seconds, turn = (0.2, 0.02) if options.quick else (8.0, 0.03)
+    seconds, turn = (0.2, 0.02) if options.quick else (6.0, 0.03)
 
     def contest(names: list[str], share: float, *problem: Any) -> Result:
         batch, width, batchnorm, optimizer = problem
@@ -113,6 +115,7 @@ def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]
             "names": [name for name in names if name in present],
             "peers": any(name in PEERS for name in names),
             "seconds": seconds * share,
+            "rounds": 5 if share == 1 else 4,
             "turn": turn,
         }  # fmt: skip
 
@@ -194,7 +197,7 @@ def measure(options: argparse.Namespace, present: set[str], results: Result) -> 
 def _line(contest: Result) -> str:
     problem = contest["problem"]
     parts = [
-        f"{contest['threads']} thread(s)",
+        in_threads(contest["threads"]),
         size(problem),
         "BatchNorm" if problem["batchnorm"] else "no BatchNorm",
         problem["optimizer"],
@@ -208,7 +211,7 @@ def _line(contest: Result) -> str:
 
 def say(line: str) -> None:
     """Progress, beside the report."""
-    print(line, file=sys.stderr, flush=True)
+    print(f"{time.perf_counter() - STARTED:4.0f} s  {line}", file=sys.stderr, flush=True)
 
 
 # ------------------------------------------------------------------------------------ the machine
@@ -237,7 +240,7 @@ def _cpu_model() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write. The exit code is 0, or 130 after an interruption."""
+    """Measure, print, write. The exit code is 0, 1 (a worker failed) or 130 (interrupted)."""
     options = parse(argv)
     absent = {}
     for name in ("torch", *options.peers):
@@ -253,18 +256,22 @@ def main(argv: list[str] | None = None) -> int:
         "contests": [],
         "alone": [],
     }
-    started = time.perf_counter()
+    code = 0
     try:
         measure(options, present, results)
     except KeyboardInterrupt:
         say("Interrupted. What was measured is kept.")
-    results["minutes"] = (time.perf_counter() - started) / 60
+        code = 130
+    except RuntimeError as error:
+        say(f"{error}. What was measured is kept.")
+        code = 1
+    results["minutes"] = (time.perf_counter() - STARTED) / 60
     print(report.markdown(results))
     checks = check(results)
     print(f"{sum(c.met for c in checks)} of {len(checks)} goals met.")
     paths = report.write(results, options.out)
     print(f"Written to {options.out}: {', '.join(path.name for path in paths)}.")
-    return 0 if results["finished"] else 130
+    return code
 
 
 if __name__ == "__main__":
