@@ -2,13 +2,15 @@
 
 Three habits make the difference; ``docs/benchmarks`` has the measurements.
 
-* A fresh large array costs more than the arithmetic on it (the kernel hands out its pages one by
-  one), so intermediate results are written over each other with ``out=``.
+* A fresh large array costs more than the arithmetic on it, because the operating system hands out
+  its pages one by one. So intermediate results are written over each other with ``out=``, and the
+  allocator is told once to keep the pages it has (``keep_pages``).
 * Summing columns with ``ones @ x`` runs in BLAS; ``x.sum(axis=0)`` adds one short row at a time.
 * What BatchNorm's two halves share is kept as the centred values, and its scalings are folded into
   vectors of length C before they meet the matrix.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -18,6 +20,23 @@ import numpy as np
 from .. import ops
 from ..backend import Array
 from ..ops.activation import sigmoid_cap
+
+
+def keep_pages() -> None:
+    """Make the allocator of Linux (glibc) reuse the memory of arrays up to 32 MiB.
+
+    By itself it returns each block above 128 KiB to the system when it is freed, and the next one
+    of that size is faulted in page by page again: thousands of page faults in a training step.
+    When a block is freed that was mapped from the system, it raises that limit to the block's
+    size, and the limit for trimming the heap to twice that (mallopt(3), M_MMAP_THRESHOLD). So
+    one block just under its maximum of 32 MiB, never touched, changes it for the process. Other
+    allocators take no notice. MINIGRAD_KEEP_PAGES=0 in the environment leaves things as they are.
+    """
+    if os.environ.get("MINIGRAD_KEEP_PAGES", "1") != "0":
+        np.empty((32 << 20) - (64 << 10), np.uint8)
+
+
+keep_pages()
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,9 @@
 """Every kernel against the rule it stands for, and both against float64."""
 
+import os
+import platform
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -231,6 +235,37 @@ def test_under_threads():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+import minigrad
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+x = np.ones(1 << 17)  # 1 MiB: 256 pages
+def layers():
+    return [x + x for _ in range(16)]
+for _ in range(5): layers()
+before = faults()
+for _ in range(5): layers()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="how memory is kept is a matter of glibc"
+)
+def test_large_temporaries_are_not_faulted_in_again_and_again():
+    def faults(keep):
+        environment = {**os.environ, "MINIGRAD_KEEP_PAGES": keep}
+        for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
+            environment.pop(name, None)
+        command = [sys.executable, "-c", FAULTS]
+        return int(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+
+    assert faults("1") < 256, "less than one array in 80 is faulted in"
+    assert faults("0") > 4096, "the switch leaves the allocator alone"
 
 
 def test_a_subclass_of_ndarray_has_no_kernels():
