@@ -89,8 +89,13 @@ def edited(edit: dict[str, Piece], results: tuple[str, ...]) -> Callable[..., An
     return rule
 
 
+def plural(steps: str) -> str:
+    """ " 7", or "s 3 to 5"."""
+    return f"s {steps}" if " " in steps else f" {steps}"
+
+
 DX = tuple(
-    Mistake(key, ("dx",), edited(edit, ("dx",)), text, f"BatchNorm, backward: step {step}")
+    Mistake(key, ("dx",), edited(edit, ("dx",)), text, f"BatchNorm, backward: step{plural(step)}")
     for key, (edit, step, text) in EDITS.items()
 )
 

@@ -266,7 +266,7 @@ def measured(inputs: Inputs, value: Any) -> dict[str, Any] | str:
         ]
         first = [np.asarray(g, dtype=np.float64) for g in value["first"]]
         losses = np.asarray(value["losses"], dtype=np.float64)
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         return "the run did not return weights in the form of the given ones"
     for layer, start in zip(layers, inputs["layers"], strict=True):
         for name, array in start.items():

@@ -1,0 +1,356 @@
+"""The three commands as a person runs them, from the command line to the exit code."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from minigrad.coursework import cli
+from minigrad.coursework.handout import COMMON
+from minigrad.coursework.tasks import load_tasks
+
+HERE = Path(__file__).parent
+SOLUTION = HERE / "solution"
+ROOT = HERE.parents[1]
+COURSE = load_tasks()
+FAST = [str(t.number) for t in COURSE.tasks if not t.finale]
+
+
+def only(*numbers):
+    return [part for n in numbers for part in ("--task", str(n))]
+
+
+@pytest.fixture
+def hw(tmp_path, capsys):
+    """A folder as it is handed out."""
+    assert cli.main(["new", str(tmp_path / "hw")]) == 0
+    capsys.readouterr()
+    return tmp_path / "hw"
+
+
+def solve(folder, *files):
+    for file in files:
+        (folder / file).write_text((SOLUTION / file).read_text())
+
+
+def table_of(path):
+    """The rows of a CSV file."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --------------------------------------------------------------------------------------------- new
+
+
+def test_new_writes_every_file_and_changes_none_that_is_there(tmp_path, capsys):
+    folder = tmp_path / "hw"
+    assert cli.main(["new", str(folder)]) == 0
+    expected = {*COMMON, *(t.file for t in COURSE.tasks)}
+    assert {p.name for p in folder.iterdir()} == expected
+    (folder / "sgd.py").write_text("mine")
+    (folder / "walk.py").unlink()
+    assert cli.main(["new", str(folder)]) == 0
+    assert (folder / "sgd.py").read_text() == "mine"
+    assert (folder / "walk.py").exists()
+    assert cli.main(["new", str(folder)]) == 2
+    assert "nothing was changed" in capsys.readouterr().err
+
+
+def test_new_does_not_write_over_a_file(tmp_path, capsys):
+    (tmp_path / "hw").write_text("a file")
+    assert cli.main(["new", str(tmp_path / "hw")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_the_readme_lists_the_tasks(hw):
+    readme = (hw / "README.md").read_text()
+    for task in COURSE.tasks:
+        assert f"| {task.number} | {task.title} | `{task.file}` |" in readme
+    assert "{" not in readme
+
+
+def test_no_handed_out_file_holds_a_solution(hw):
+    """Stubs raise before anything else happens, and hold no formula of a gradient."""
+    for task in COURSE.tasks:
+        text = (hw / task.file).read_text()
+        assert (
+            text.count("raise NotImplementedError")
+            >= len({t for t in task.points if "_" not in t or task.number < 10})
+            or task.finale
+        )
+        assert "x_hat * (dy" not in text
+
+
+# ------------------------------------------------------------------------------------------- check
+
+
+def test_untouched_stubs_give_zero_points_and_say_so(hw, capsys):
+    assert cli.main(["check", str(hw)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("not implemented yet") == len(COURSE.tasks) == 11
+    assert "0 / 100" in out
+
+
+@pytest.mark.slow
+def test_the_solution_gives_full_points_and_its_own_figure(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    solve(tmp_path, *(p.name for p in SOLUTION.glob("*.py")))
+    assert cli.main(["check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "100 / 100" in out
+    rows = [line.split() for line in out.splitlines() if line.strip()[:1].isdigit()]
+    layers = {int(r[0]): (float(r[1]), float(r[2])) for r in rows if len(r) == 3}
+    assert layers[1][0] < 1e-9 * layers[20][0]
+    assert 0.1 < layers[1][1] / layers[20][1] < 10
+    assert (tmp_path / "finale.png").stat().st_size > 5000
+
+
+def test_a_task_is_checked_with_those_that_it_stands_on(hw, capsys):
+    solve(hw, "batchnorm_backward.py")
+    assert cli.main(["check", str(hw), "--task", "6"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "BatchNorm, forward" in out
+    assert "Sigmoid" not in out
+    assert "20 / 30" in out
+    solve(hw, "batchnorm.py")
+    assert cli.main(["check", str(hw / "batchnorm_backward.py")]) == 0
+    assert "30 / 30" in capsys.readouterr().out
+
+
+def test_a_failing_task_names_the_one_below(hw, capsys):
+    text = (SOLUTION / "batchnorm_backward.py").read_text()
+    (hw / "batchnorm_backward.py").write_text(text.replace("- dy.mean(axis=0)", ""))
+    cli.main(["check", str(hw), "--task", "6"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "stands on task 5" in out
+    assert "path through the batch mean is missing" in out
+    assert "steps 8 and 10" in out
+
+
+def test_plain_text_where_rich_is_missing(hw, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "console", lambda to=None: None)
+    solve(hw, "sgd.py")
+    (hw / "sigmoid.py").write_text("def sigmoid(x):\n    return x.nothing\n")
+    assert cli.main(["check", str(hw), *only(1, 8)]) == 1
+    out = capsys.readouterr().out
+    assert "passed" in out
+    assert "line 2: return x.nothing" in out
+
+
+def test_what_a_file_prints_is_shown(hw, capsys):
+    text = (SOLUTION / "sgd.py").read_text()
+    (hw / "sgd.py").write_text(
+        text.replace("    velocity =", "    print('lr is', lr)\n    velocity =")
+    )
+    assert cli.main(["check", str(hw), "--task", "8"]) == 0
+    assert "lr is 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "nowhere"], "there is no folder"),
+        (["check", "--task", "12"], "there is no task 12; there are 1, 2"),
+        (["check", "other.py"], "no task is written in other.py; the files are sigmoid.py"),
+        (["grade", "nowhere"], "there is no folder"),
+        (["check", "--tasks", "nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_an_impossible_wish_is_refused(hw, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(hw)
+    assert cli.main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_watching_judges_again_after_a_change(hw, monkeypatch, capsys):
+    rounds = []
+
+    def sleep(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 1:
+            solve(hw, "sgd.py")
+        elif len(rounds) > 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.time, "sleep", sleep)
+    assert cli.main(["check", str(hw), "--task", "8", "--watch"]) == 0
+    out = capsys.readouterr().out
+    assert "0 / 5" in out
+    assert "5 / 5" in out
+
+
+def test_the_module_can_be_run(hw):
+    result = subprocess.run(
+        [sys.executable, "-m", "minigrad.coursework", "check", str(hw), "--task", "8"],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "not implemented yet" in " ".join(result.stdout.split())
+    assert result.stderr == ""
+
+
+def test_pytest_works_in_the_folder(hw):
+    solve(hw, "sgd.py")
+    (hw / "linear.py").write_text(
+        (SOLUTION / "linear.py").read_text().replace("dy.sum(axis=0)", "dy.mean(axis=0)")
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    result = subprocess.run(
+        [*command, "-m", "task2 or task8"], cwd=hw, env=env, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in result.stdout, result.stdout + result.stderr
+    assert "db is a mean over the batch" in " ".join(result.stdout.split())
+
+
+# ------------------------------------------------------------------------------------------- grade
+
+
+@pytest.fixture
+def submissions(tmp_path):
+    """Three students: all right, one mistake and a hang of one task, and nothing."""
+    folder = tmp_path / "submissions"
+    for name in ("ann", "bob", "cem"):
+        (folder / name).mkdir(parents=True)
+    solve(folder / "ann", "sgd.py", "linear.py")
+    (folder / "bob" / "hw").mkdir()
+    solve(folder / "bob" / "hw", "sgd.py")
+    (folder / "bob" / "hw" / "linear.py").write_text(
+        "import typing\n\n"
+        "def linear(x, weight, bias):\n    typing.sys.modules['os']._exit(0)\n"
+        "\ndef linear_backward(dy, x, weight):\n    return dy @ weight, dy.T @ x, dy.mean(0)\n"
+    )
+    return folder
+
+
+def test_grades_in_every_format(submissions, tmp_path, capsys):
+    out, junit = tmp_path / "grades.csv", tmp_path / "junit.xml"
+    (submissions / "bob" / "hw" / "linear.py").write_text(
+        "def linear(x, weight, bias):\n    return x @ weight.T\n"
+        "\ndef linear_backward(dy, x, weight):\n    return dy @ weight, dy.T @ x, dy.mean(0)\n"
+    )
+    arguments = ["grade", str(submissions), "--out", str(out), "--junit", str(junit), *only(2, 8)]
+    assert cli.main([*arguments, "--hidden-seed", "5"]) == 0
+    rows = table_of(out)
+    points = {(r["student"], r["task"]): (r["points"], r["of"], r["state"]) for r in rows}
+    assert points == {
+        ("ann", "2"): ("8", "8", "passed"),
+        ("ann", "8"): ("5", "5", "passed"),
+        ("bob", "2"): ("0", "8", "failed"),
+        ("bob", "8"): ("5", "5", "passed"),
+        ("cem", "2"): ("0", "8", "not yet"),
+        ("cem", "8"): ("0", "5", "not yet"),
+    }
+    bob = next(r for r in rows if (r["student"], r["task"]) == ("bob", "2"))
+    assert bob["mistakes"] == "L11 L4"
+    assert "The bias is missing" in bob["diagnosis"]
+    suites = {s.get("name"): s for s in ElementTree.parse(junit).getroot()}
+    assert [suites[n].get("failures") for n in ("ann", "bob", "cem")] == ["0", "1", "2"]
+    failure = suites["bob"].find("testcase/failure")
+    assert failure.get("message") == "0 of 8 points"
+    assert "mean over the batch" in failure.text
+    assert "seed 5" in capsys.readouterr().out
+
+
+def test_gradescope_gets_one_submission(submissions, tmp_path, capsys):
+    target = tmp_path / "results" / "results.json"
+    arguments = ["grade", str(submissions / "bob" / "hw"), "--gradescope", str(target)]
+    assert cli.main([*arguments, *only(8)]) == 0
+    result = json.loads(target.read_text())
+    assert result["score"] == 5
+    (test,) = result["tests"]
+    assert test["score"] == test["max_score"] == 5
+    assert test["status"] == "passed"
+    assert cli.main(["grade", str(submissions), "--gradescope", str(target)]) == 2
+    assert "the folder of one student" in capsys.readouterr().err
+
+
+def test_a_folder_without_submissions_is_told(tmp_path, capsys):
+    assert cli.main(["grade", str(tmp_path)]) == 2
+    assert "holds no submissions" in capsys.readouterr().err
+
+
+def test_a_crash_costs_one_student_one_task(submissions, tmp_path):
+    out = tmp_path / "grades.csv"
+    assert cli.main(["grade", str(submissions), "--out", str(out), *only(2, 8)]) == 0
+    rows = {(r["student"], r["task"]): r for r in table_of(out)}
+    assert rows["bob", "2"]["points"] == "0"
+    assert "ended itself with exit code 0" in rows["bob", "2"]["diagnosis"]
+    assert rows["bob", "8"]["points"] == "5"
+    assert rows["ann", "2"]["points"] == "8"
+
+
+CHEATS = {
+    "imports the engine": (
+        "import minigrad.functional as F\n",
+        "imports minigrad.functional; allowed are numpy",
+    ),
+    "imports the grader": (
+        "from minigrad.coursework.questions import sgd\n",
+        "imports minigrad.coursework.questions",
+    ),
+    "hides the import": ("mg = __import__('minigrad')\n", "uses __import__"),
+    "imports importlib": ("import importlib\n", "imports importlib"),
+    "reads files": ("text = open('x').read()\n", "uses open"),
+    "through another file": ("import helper\n", "helper.py, line 1 imports torch"),
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_cheat_is_refused_with_its_line(hw, capsys, name):
+    line, said = CHEATS[name]
+    (hw / "helper.py").write_text("import torch\n")
+    (hw / "sgd.py").write_text(line + (SOLUTION / "sgd.py").read_text())
+    assert cli.main(["check", str(hw), "--task", "8"]) == 1
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_patched_numpy_or_a_faked_report_earns_nothing(hw, capsys):
+    (hw / "sgd.py").write_text(
+        "import numpy as np\n"
+        "np.allclose = np.array_equal = lambda *a, **k: True\n"
+        "np.abs = lambda x: np.zeros_like(x)\n"
+        'print(\'{"passed": true, "score": 100}\')\n'
+        "def sgd_step(weight, grad, velocity, lr, momentum):\n"
+        "    return weight, velocity\n"
+    )
+    assert cli.main(["check", str(hw), "--task", "8"]) == 1
+    assert "0 / 5" in capsys.readouterr().out
+
+
+def test_another_tasks_file_changes_points_and_selection(hw, tmp_path, capsys):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        '[[task]]\nnumber = 1\ntitle = "Descent"\nfile = "sgd.py"\nlesson = "none"\n'
+        "[task.points]\nsgd_step = 50\n"
+    )
+    solve(hw, "sgd.py")
+    assert cli.main(["check", str(hw), "--tasks", str(mine)]) == 0
+    assert "50 / 50" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("sgd_step = 50", "sgd_stepp = 50"), "asks for sgd_stepp"),
+        (("sgd_step = 50", "sgd_step = -1"), "not negative"),
+        (('title = "Descent"\n', ""), "title"),
+        (("[task.points]", "[task.point]"), "'points' is missing"),
+        (("[[task]]", "[[task"), "mine.toml"),
+    ],
+)
+def test_a_damaged_tasks_file_is_refused(hw, tmp_path, capsys, change, said):
+    mine = tmp_path / "mine.toml"
+    text = (
+        '[[task]]\nnumber = 1\ntitle = "Descent"\nfile = "sgd.py"\nlesson = "none"\n'
+        "[task.points]\nsgd_step = 50\n"
+    )
+    assert change[0] in text
+    mine.write_text(text.replace(*change))
+    assert cli.main(["check", str(hw), "--tasks", str(mine)]) == 2
+    assert said in capsys.readouterr().err
