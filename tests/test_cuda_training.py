@@ -78,6 +78,37 @@ def test_a_step_of_twenty_layers_waits_for_nothing_and_launches_this_often(
     assert launches.total() <= DEPTH * per_layer + head, launches
 
 
+def test_a_fused_network_trains_as_the_network_does(emulated: str) -> None:
+    losses, states = [], []
+    for change in (lambda model: model, nn.fuse):
+        mg.manual_seed(5)
+        model = change(network(2).double().to(emulated))
+        optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        losses.append([step(model, optimizer, emulated, np.float64).item() for _ in range(2)])
+        states.append({k: v.cpu().numpy() for k, v in model.state_dict().items()})
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-12)
+    for name, value in states[0].items():
+        np.testing.assert_allclose(states[1][name], value, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_fusing_takes_two_launches_from_each_layer(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_kernels(monkeypatch, DryRawModule)
+    model = network(DEPTH).to("cuda")
+    optimizer = make(model.parameters())
+    found = []
+    for version in (model, nn.fuse(model)):
+        step(version, optimizer, "cuda")
+        with counted() as launches:
+            step(version, optimizer, "cuda")
+        found.append(launches.total())
+        assert (launches["sigmoid_forward"] == 0) == (version is not model)
+    assert found[1] == found[0] - 2 * DEPTH  # the sigmoid, forwards and backwards
+    assert found[1] <= 372
+
+
 @pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
 def test_without_kernels_a_step_launches_several_times_as_often(make: Make, strict: str) -> None:
     model = network(DEPTH).to(strict)

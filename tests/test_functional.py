@@ -33,8 +33,8 @@ METHODS = [
 ]
 OTHERS = [
     "expand", "where", "cat", "stack", "leaky_relu", "elu", "gelu", "silu", "softplus",
-    "linear", "batch_norm", "layer_norm", "embedding", "dropout", "one_hot", "cross_entropy",
-    "nll_loss", "mse_loss", "huber_loss", "binary_cross_entropy_with_logits",
+    "linear", "batch_norm", "batch_norm_sigmoid", "layer_norm", "embedding", "dropout", "one_hot",
+    "cross_entropy", "nll_loss", "mse_loss", "huber_loss", "binary_cross_entropy_with_logits",
 ]
 # fmt: on
 

@@ -61,6 +61,7 @@ from .elementary import (
 )
 from .layers import (
     batch_norm,
+    batch_norm_sigmoid,
     dropout,
     elu,
     embedding,
@@ -139,6 +140,7 @@ __all__ = [
     "softplus",
     "linear",
     "batch_norm",
+    "batch_norm_sigmoid",
     "layer_norm",
     "embedding",
     "dropout",

@@ -119,15 +119,47 @@ def batch_norm(
         ValueError: shapes do not fit; a single value per channel in training, whose variance is 0
             whatever it is; or no running statistics without ``training``. Nothing has changed then.
     """
-    floating(input, "batch_norm")
+    running = running_mean, running_var
+    return _batch_norm(False, input, *running, weight, bias, training, momentum, eps)
+
+
+def batch_norm_sigmoid(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``sigmoid(batch_norm(...))``, with the same arguments and errors, as one operation in
+    training: what ``nn.fuse`` puts in the place of the two."""
+    running = running_mean, running_var
+    return _batch_norm(True, input, *running, weight, bias, training, momentum, eps)
+
+
+def _batch_norm(
+    sigmoid: bool,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    name = "batch_norm_sigmoid" if sigmoid else "batch_norm"
+    floating(input, name)
     expect_tensors(
-        "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+        name, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
     if input.ndim < 2:
-        raise ValueError(f"batch_norm: input has shape {input.shape}, expected (N, C, ...)")
+        raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, ...)")
     channels = input.shape[1]
     _check_per_channel(
-        "batch_norm",
+        name,
         channels,
         running_mean=running_mean,
         running_var=running_var,
@@ -136,26 +168,26 @@ def batch_norm(
     )
     if input.dtype == np.float16:  # statistics of half precision are taken in float32
         w, b = _float(weight), _float(bias)
-        y = batch_norm(input.float(), running_mean, running_var, w, b, training, momentum, eps)
+        running = running_mean, running_var
+        y = _batch_norm(sigmoid, input.float(), *running, w, b, training, momentum, eps)
         return y.half()
     if bias is not None and weight is None:
         weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
     affine = tuple(v for v in (weight, bias) if v is not None)
     if not training:
         if running_mean is None or running_var is None:
-            raise ValueError(
-                "batch_norm: without training, running_mean and running_var are needed"
-            )
+            raise ValueError(f"{name}: without training, running_mean and running_var are needed")
         statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
-        return apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
+        y = apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
+        return apply(ops.Sigmoid(), y) if sigmoid else y
     m = math.prod(input.shape) // channels if channels else 2
     if m < 2:
         raise ValueError(
-            f"batch_norm: input of shape {input.shape} has {'one value' if m else 'no values'} per "
+            f"{name}: input of shape {input.shape} has {'one value' if m else 'no values'} per "
             f"channel; training needs at least two (use a larger batch, drop_last=True in the "
             f"loader, or eval())"
         )
-    op = ops.BatchNorm(float(eps))
+    op = (ops.BatchNormSigmoid if sigmoid else ops.BatchNorm)(float(eps))
     y = apply(op, input, *affine)
     if running_mean is not None and running_var is not None:
         mean, var = running_mean._data, running_var._data

@@ -170,6 +170,30 @@ def batch_norm_backward(
     return dx, k * n, mean_dy * n
 
 
+def batch_norm_sigmoid_forward(
+    op: ops.BatchNormSigmoid, x: Array, gamma: Array | None = None, beta: Array | None = None
+) -> Any:
+    """One after the other: a matrix that has just been written is still in the cache, and doing
+    both in place was measured to be no faster."""
+    a = batch_norm_forward(op, x, gamma, beta)
+    return None if a is None else sigmoid_forward(ops.Sigmoid(), a)
+
+
+def batch_norm_sigmoid_backward(
+    op: ops.BatchNormSigmoid,
+    grad: Array,
+    y: Array,
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+) -> Any:
+    """da = dy y (1 - y), and BatchNorm's with it."""
+    if op.workspace is None:
+        return None
+    da = sigmoid_backward(ops.Sigmoid(), grad, y, x)
+    return batch_norm_backward(op, da, y, x, gamma, beta)
+
+
 # -------------------------------------------------------------------------------- cross-entropy
 
 
@@ -202,11 +226,13 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
+    ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
+    ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }

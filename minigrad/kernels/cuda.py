@@ -193,6 +193,28 @@ def batch_norm_backward(
     return gradients[: 1 + (gamma is not None) + (beta is not None)]
 
 
+def batch_norm_sigmoid_forward(
+    op: ops.BatchNormSigmoid, x: Array, gamma: Array | None = None, beta: Array | None = None
+) -> Any:
+    """See ``normalise``: the sigmoid costs no launch and no pass over the matrix."""
+    return normalise(op, x, gamma, beta, sigmoid=True)
+
+
+def batch_norm_sigmoid_backward(
+    op: ops.BatchNormSigmoid,
+    grad: Array,
+    y: Array,
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+) -> Any:
+    """See ``normalise_backward``: da = dy y (1 - y) is computed where it is read."""
+    gradients = normalise_backward(op, grad, y, x, gamma, sigmoid=True)
+    if gradients is None:
+        return None
+    return gradients[: 1 + (gamma is not None) + (beta is not None)]
+
+
 def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> bool:
     """Move running statistics towards the batch's, in place and in 1 launch; False if they are not
     of a kind that the kernel takes. ``m``: how many values each of the batch's was taken over."""
@@ -358,12 +380,14 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
+    ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
+    ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }
 IN_PLACE: dict[str, Callable[..., bool]] = {

@@ -22,6 +22,7 @@ from .batchnorm import BatchNorm1d, BatchNorm2d
 from .container import ModuleDict, ModuleList, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
+from .fuse import BatchNormSigmoid, fuse
 from .layernorm import LayerNorm
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss, NLLLoss
@@ -39,6 +40,7 @@ __all__ = [
     "Embedding",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNormSigmoid",
     "LayerNorm",
     "Dropout",
     "Identity",
@@ -59,6 +61,7 @@ __all__ = [
     "HuberLoss",
     "BCEWithLogitsLoss",
     "functional",
+    "fuse",
     "init",
     "utils",
 ]

@@ -20,6 +20,7 @@ Ioffe and Szegedy (2015), "Batch Normalization: Accelerating Deep Network Traini
 Internal Covariate Shift".
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,6 +61,8 @@ class BatchNorm(Module):
 
     axes: ClassVar[dict[int, str]] = {}
     """The inputs that are taken: number of axes and how to write them."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(F.batch_norm)
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ class BatchNorm(Module):
         momentum = self.momentum
         if momentum is None:  # 1/k for the k-th batch makes a running average a plain one
             momentum = 1 / (int(self.num_batches_tracked) + 1) if updating else 0.0
-        y = F.batch_norm(
+        y = self.function(
             input,
             self.running_mean if updating or not by_batch else None,
             self.running_var if updating or not by_batch else None,

@@ -47,6 +47,7 @@ from .elementwise import (
     Sub,
     Where,
 )
+from .fused import BatchNormSigmoid
 from .indexing import Embedding, GetItem, OneHot, Scatter
 from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
@@ -64,6 +65,7 @@ __all__ = [
     "Amin",
     "BatchNorm",
     "BatchNormEval",
+    "BatchNormSigmoid",
     "BinaryCrossEntropyWithLogits",
     "BroadcastTo",
     "Cast",

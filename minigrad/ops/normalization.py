@@ -6,7 +6,7 @@ which stands in ``BatchNorm``; the third is an affine map and has another gradie
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backend import Array
 from .base import Op, unbroadcast
@@ -73,7 +73,7 @@ class BatchNorm(Op):
     does not read them.
     """
 
-    keeps = ("x", "gamma")
+    keeps: ClassVar[tuple[str, ...]] = ("x", "gamma")
     batch_mean: Array
     batch_var: Array
 

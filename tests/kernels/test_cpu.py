@@ -20,6 +20,10 @@ CASES = {
     "linear": (lambda: ops.Linear(), lambda n, d: [(n, d), (d + 1, d), (d + 1,)]),
     "sigmoid": (lambda: ops.Sigmoid(), lambda n, d: [(n, d)]),
     "batch_norm": (lambda: ops.BatchNorm(1e-5), lambda n, d: [(n, d), (d,), (d,)]),
+    "batch_norm_sigmoid": (
+        lambda: ops.BatchNormSigmoid(1e-5),
+        lambda n, d: [(n, d), (d,), (d,)],
+    ),
     "cross_entropy": (
         lambda: ops.SoftmaxCrossEntropy("mean", -100),
         lambda n, d: [(n, d), LABELS],
@@ -29,6 +33,7 @@ TABLE = {
     "linear": ops.Linear,
     "sigmoid": ops.Sigmoid,
     "batch_norm": ops.BatchNorm,
+    "batch_norm_sigmoid": ops.BatchNormSigmoid,
     "cross_entropy": ops.SoftmaxCrossEntropy,
 }
 SIZES = [(2, 1), (3, 5), (64, 32), (257, 33)]
@@ -151,6 +156,7 @@ def test_sigmoid_at_its_ends(dtype):
         ("sigmoid", [np.array(0.5)]),
         ("batch_norm", [np.ones((2, 3, 4)), np.ones(3), np.ones(3)]),
         ("batch_norm", [np.ones((2, 3))]),
+        ("batch_norm_sigmoid", [np.ones((2, 3))]),
         ("batch_norm", [np.ones((2, 3)), np.ones(3)]),
         ("batch_norm", [np.ones((0, 3)), np.ones(3), np.ones(3)]),
         ("cross_entropy", [np.ones((2, 3)), np.array([0, -100])]),
@@ -165,7 +171,7 @@ def test_a_sum_is_left_to_the_rule():
     assert cpu.cross_entropy_forward(op, np.ones((2, 3)), np.array([0, 1])) is None
 
 
-@pytest.mark.parametrize("name", ["batch_norm", "cross_entropy"])
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_sigmoid", "cross_entropy"])
 def test_backward_after_a_forward_by_rule_is_left_to_the_rule(rng, name):
     arrays = inputs(rng, name, 5, 4, np.float64)
     op = CASES[name][0]()

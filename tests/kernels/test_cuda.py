@@ -77,15 +77,18 @@ def test_batch_norm(
     close(op.batch_var, wide[0].var(axis=0), str(gamma.dtype), 10)
 
 
-@pytest.mark.parametrize("vectors", [0, 1])
-def test_batch_norm_without_gamma_or_beta(vectors: int, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("kind", [ops.BatchNorm, ops.BatchNormSigmoid])
+@pytest.mark.parametrize("vectors", [0, 1, 2])
+def test_batch_norm_with_and_without_gamma_and_beta(
+    vectors: int, kind: type[ops.BatchNorm], rng: np.random.Generator
+) -> None:
     x, grad = rng.normal(size=(2, 37, 5))
-    given = [rng.normal(size=5)] * vectors
-    rule, op = ops.BatchNorm(1e-5), ops.BatchNorm(1e-5)
+    given = list(rng.normal(size=(vectors, 5)))
+    rule, op = kind(1e-5), kind(1e-5)
     y = rule.forward(x, *given)
     expected = rule.backward(grad, y, x, *given)
-    there = kernels.batch_norm_forward(op, put(x), *map(put, given))
-    gradients = kernels.batch_norm_backward(op, put(grad), there, put(x), *map(put, given))
+    there = kernels.FORWARD[kind](op, put(x), *map(put, given))
+    gradients = kernels.BACKWARD[kind](op, put(grad), there, put(x), *map(put, given))
     assert len(gradients) == 1 + vectors
     for actual, wanted in zip((there, *gradients), (y, *expected), strict=True):
         close(actual, wanted, "float64", 30)
@@ -301,6 +304,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     ),
     "backward without forward": lambda: kernels.batch_norm_backward(
         ops.BatchNorm(1e-5), matrices(4, 6), matrices(4, 6), matrices(4, 6)
+    ),
+    "sigmoid after it, backward without forward": lambda: kernels.batch_norm_sigmoid_backward(
+        ops.BatchNormSigmoid(1e-5), matrices(4, 6), matrices(4, 6), matrices(4, 6)
     ),
     "integers": lambda: kernels.sigmoid_forward(ops.Sigmoid(), put(np.ones(3, np.int64))),
     "sigmoid, strided": lambda: kernels.sigmoid_forward(ops.Sigmoid(), matrices(4, 6)[:, ::2]),

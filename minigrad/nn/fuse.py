@@ -1,0 +1,78 @@
+"""Neighbours as one operation: ``nn.fuse(model)`` is the same function in fewer steps.
+
+BatchNorm1d writes a matrix that Sigmoid reads right away. As one operation they save a pass over
+memory and a launch in each direction, which is what a GPU waits for. The derivation of the pair is
+in ``ops/fused.py``. The model that is given stays what it is: the one to read, to observe layer by
+layer, and to compare with.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import ClassVar
+
+from .. import functional as F
+from ..tensor import Tensor
+from .activation import Sigmoid
+from .batchnorm import BatchNorm1d
+from .container import Sequential
+from .module import Module
+from .shape import Identity
+
+
+class BatchNormSigmoid(BatchNorm1d):
+    """``Sequential(BatchNorm1d(...), Sigmoid())`` as one module; see ``BatchNorm`` for arguments
+    and errors. In evaluation it is the affine map and the sigmoid, one after the other."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(F.batch_norm_sigmoid)
+
+
+def fuse(model: Module) -> Module:
+    """A model that computes what ``model`` computes, with neighbours fused.
+
+    In every ``Sequential`` inside, a ``BatchNorm1d`` with a ``Sigmoid`` after it becomes a
+    ``BatchNormSigmoid`` and an ``Identity``, so that all names and indices stay. It is left as it
+    is where one of the two has a hook, which would not see what it asks for, and where either is of
+    a subclass.
+
+    The two models share their parameters and buffers: training one trains the other, ``to`` moves
+    both, an optimiser of one serves the other, and a state dict of one fits the other. Each has a
+    train/eval state of its own, which starts as the model's is, and hooks of its own: those
+    registered so far are in both.
+
+    Raises:
+        TypeError: ``model`` is no Module.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"fuse: got a {type(model).__name__}, expected a Module")
+    return _fused(model, {})
+
+
+def _fused(module: Module, done: dict[Module, Module]) -> Module:
+    """A copy of ``module`` that shares its tensors; ``done``: those copied so far, as a module
+    that is used in several places must stay one."""
+    if module in done:
+        return done[module]
+    copy = done[module] = _sharing(module, type(module))
+    for name, child in module._own("module"):
+        copy.__dict__[name] = _fused(child, done)
+    if type(module).forward is Sequential.forward:
+        named = list(module._own("module"))
+        for (name, first), (after, second) in pairwise(named):
+            if _fits(first, BatchNorm1d) and _fits(second, Sigmoid):
+                copy.__dict__[name] = _sharing(first, BatchNormSigmoid)
+                copy.__dict__[after] = Identity().train(second.training)
+    return copy
+
+
+def _sharing(module: Module, kind: type[Module]) -> Module:
+    """A module of ``kind`` with the attributes of ``module``, and lists of its own."""
+    copy = kind.__new__(kind)
+    for name, value in module.__dict__.items():
+        own = type(value) in (dict, list, set)
+        copy.__dict__[name] = value.copy() if own else value
+    return copy
+
+
+def _fits(module: Module, kind: type[Module]) -> bool:
+    hooks = module._pre_hooks or module._forward_hooks or module._backward_hooks
+    return type(module) is kind and not hooks

@@ -1,0 +1,218 @@
+"""nn.fuse: the same function with the same tensors, in fewer operations."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import checkpoint, nn, optim
+from minigrad.backend import default_device
+from tests.devices import cuda, device, emulated, strict
+
+__all__ = ["cuda", "device", "emulated", "strict"]  # fixtures
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(5, 4),
+        nn.BatchNorm1d(4),
+        nn.Sigmoid(),
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Sigmoid()),
+        nn.BatchNorm1d(4, affine=False),
+        nn.Linear(4, 3),
+    )
+
+
+def batch(rng: np.random.Generator) -> tuple[mg.Tensor, mg.Tensor]:
+    here = default_device()
+    x, labels = rng.normal(size=(7, 5)), rng.integers(0, 3, 7)
+    return mg.tensor(x, device=here), mg.tensor(labels, device=here)
+
+
+def gradients(model: nn.Module, x: mg.Tensor, labels: mg.Tensor) -> list[np.ndarray]:
+    """The loss and all gradients of one pass."""
+    model.zero_grad()
+    loss = nn.CrossEntropyLoss()(model(x), labels)
+    loss.backward()
+    return [t.detach().cpu().numpy() for t in (loss, *(p.grad for p in model.parameters()))]
+
+
+def buffers(model: nn.Module) -> list[np.ndarray]:
+    return [b.cpu().numpy().copy() for b in model.buffers()]
+
+
+def agree(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def equal_in_training_and_evaluation(rng: np.random.Generator) -> None:
+    x, labels = batch(rng)
+    model = network().double()
+    before = [b.clone() for b in model.buffers()]
+    expected, statistics = gradients(model, x, labels), buffers(model)
+    for buffer, old in zip(model.buffers(), before, strict=True):
+        buffer.copy_(old)
+    fused = nn.fuse(model)
+    agree(gradients(fused, x, labels), expected)
+    agree(buffers(fused), statistics)
+    agree(gradients(fused.eval(), x, labels), gradients(model.eval(), x, labels))
+    agree(buffers(fused), statistics)
+
+
+def test_values_gradients_and_statistics(device: str, rng: np.random.Generator) -> None:
+    equal_in_training_and_evaluation(rng)
+
+
+def test_on_the_kernels(emulated: str, rng: np.random.Generator) -> None:
+    mg.set_default_device(emulated)
+    try:
+        equal_in_training_and_evaluation(rng)
+    finally:
+        mg.set_default_device(None)
+
+
+def test_which_neighbours_become_one() -> None:
+    fused = nn.fuse(network())
+    assert [type(m).__name__ for m in fused] == [
+        "Linear", "BatchNormSigmoid", "Identity", "Sequential", "BatchNorm1d", "Linear",
+    ]  # fmt: skip
+    assert isinstance(fused[3][1], nn.BatchNormSigmoid)
+    assert fused[3][1].momentum == 0.3
+    norms = nn.Sequential(nn.BatchNorm1d(4), nn.Tanh(), nn.Sigmoid(), nn.BatchNorm2d(4))
+    assert [type(m) for m in nn.fuse(norms)] == [type(m) for m in norms]
+
+
+class OddSigmoid(nn.Sigmoid):
+    def forward(self, input: mg.Tensor) -> mg.Tensor:
+        return 2 * super().forward(input) - 1
+
+
+class Backwards(nn.Sequential):
+    def forward(self, input: mg.Tensor) -> mg.Tensor:
+        for module in reversed(list(self)):
+            input = module(input)
+        return input
+
+
+class Residual(nn.Module):
+    """Not a row, with one inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.BatchNorm1d(4), nn.Sigmoid())
+        self.scale = 3.0
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        return self.scale * x + self.body(x)
+
+
+def test_subclasses_are_left_as_they_are(rng: np.random.Generator) -> None:
+    x = mg.tensor(rng.normal(size=(7, 4)))
+    for model in (
+        nn.Sequential(nn.BatchNorm1d(4), OddSigmoid()),
+        Backwards(nn.BatchNorm1d(4), nn.Sigmoid()),
+    ):
+        fused = nn.fuse(model.double())
+        assert type(fused[0]) is nn.BatchNorm1d
+        np.testing.assert_array_equal(fused(x).detach().numpy(), model(x).detach().numpy())
+
+
+def test_rows_inside_other_modules(rng: np.random.Generator) -> None:
+    model, x = Residual().double(), mg.tensor(rng.normal(size=(7, 4)))
+    fused = nn.fuse(model)
+    assert type(fused) is Residual
+    assert type(fused.body[0]) is nn.BatchNormSigmoid
+    np.testing.assert_allclose(
+        fused(x).detach().numpy(), model(x).detach().numpy(), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_the_model_itself_stays_as_it_is() -> None:
+    model = network()
+    text, hooks = repr(model), len(model[0]._forward_hooks)
+    fused = nn.fuse(model)
+    fused[0].register_forward_hook(lambda *_: None)
+    fused.add_module("more", nn.Identity())
+    assert repr(model) == text
+    assert len(model[0]._forward_hooks) == hooks
+
+
+def test_a_pair_with_a_hook_stays_two() -> None:
+    for number in (0, 1):
+        seen = []
+        model = nn.Sequential(nn.BatchNorm1d(4), nn.Sigmoid())
+        model[number].register_forward_hook(lambda module, args, y, seen=seen: seen.append(y))
+        fused = nn.fuse(model)
+        fused(mg.randn(5, 4))
+        assert len(seen) == 1
+        assert type(fused[0]) is nn.BatchNorm1d
+
+
+def test_parameters_and_buffers_are_the_same_objects() -> None:
+    model = network()
+    fused = nn.fuse(model)
+    for own, others in zip(model.named_parameters(), fused.named_parameters(), strict=True):
+        assert own[0] == others[0]
+        assert own[1] is others[1]
+    for own, others in zip(model.named_buffers(), fused.named_buffers(), strict=True):
+        assert own[0] == others[0]
+        assert own[1] is others[1]
+    fused.double()
+    assert model[1].weight.dtype == model[1].running_mean.dtype == np.float64
+
+
+def test_training_one_trains_the_other(rng: np.random.Generator) -> None:
+    x, labels = batch(rng)
+    model = network().double()
+    fused = nn.fuse(model)
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    before = model[1].weight.tolist()
+    gradients(fused, x, labels)
+    optimizer.step()
+    assert model[1].weight.tolist() != before
+    assert model[1].num_batches_tracked.item() == 1
+    np.testing.assert_allclose(
+        fused.eval()(x).detach().numpy(), model.eval()(x).detach().numpy(), rtol=1e-12
+    )
+
+
+def test_checkpoints_move_both_ways(tmp_path, rng: np.random.Generator) -> None:
+    x, labels = batch(rng)
+    trained = network().double()
+    gradients(trained, x, labels)
+    for source, target in (
+        (trained, nn.fuse(network().double())),
+        (nn.fuse(trained), network().double()),
+    ):
+        checkpoint.save(source.state_dict(), tmp_path / "model.npz")
+        target.load_state_dict(checkpoint.load(tmp_path / "model.npz"))
+        assert list(source.state_dict()) == list(target.state_dict())
+        np.testing.assert_allclose(
+            target.eval()(x).detach().numpy(), source.eval()(x).detach().numpy(), rtol=1e-12
+        )
+
+
+def test_each_has_its_own_train_and_eval_state() -> None:
+    model = network().eval()
+    model[3].train()
+    fused = nn.fuse(model)
+    assert [m.training for m in fused.modules()] == [m.training for m in model.modules()]
+    fused.train()
+    assert not model.training
+    assert not model[1].training
+
+
+def test_a_module_used_twice_stays_one() -> None:
+    norm, linear = nn.BatchNorm1d(4), nn.Linear(4, 4)
+    model = nn.Sequential(linear, norm, nn.Sigmoid(), linear, norm, nn.Tanh())
+    fused = nn.fuse(model)
+    assert fused[0] is fused[3]
+    assert type(fused[1]) is nn.BatchNormSigmoid
+    assert type(fused[4]) is nn.BatchNorm1d
+    assert list(fused.state_dict()) == list(model.state_dict())
+    assert len(list(fused.parameters())) == 4
+
+
+def test_what_is_no_module() -> None:
+    with pytest.raises(TypeError, match="fuse: got a list, expected a Module"):
+        nn.fuse([nn.BatchNorm1d(3), nn.Sigmoid()])

@@ -1,0 +1,101 @@
+"""BatchNorm with a sigmoid after it: the two rules put together, and nothing else."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import minigrad.functional as F
+from minigrad import ops
+from tests.ops.test_normalization import normalised, probe, slope
+
+EPS = 1e-5
+SHAPES = [(6, 3), (4, 3, 5), (2, 3, 2, 2)]
+
+
+def fused(x, gamma=None, beta=None, eps=EPS):
+    return F.batch_norm_sigmoid(x, None, None, gamma, beta, training=True, eps=eps)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_values_and_both_derivatives(shape, eps, rng, check):
+    x, gamma, beta = probe(rng, shape)
+    y = fused(*map(mg.tensor, (x, gamma, beta)), eps).numpy()
+    expected = 1 / (1 + np.exp(-normalised(x, gamma, beta, eps)))
+    np.testing.assert_allclose(y, expected, rtol=1e-11, atol=1e-12)
+    check(lambda *inputs: fused(*inputs, eps), x, gamma, beta)
+
+
+def test_without_gamma_or_beta(rng, check):
+    x, gamma, beta = probe(rng, (5, 3))
+    check(fused, x)
+    check(fused, x, gamma)
+    check(lambda t, b: fused(t, None, b), x, beta)
+
+
+def test_layouts_and_types(rng, check_layouts, check_types):
+    x, gamma, beta = probe(rng, (6, 3))
+    check_layouts(fused, x, gamma, beta)
+    check_types(fused, x, gamma, beta)
+
+
+def test_steps_of_the_derivation_of_batch_norm_sigmoid(rng):
+    """The four steps of the docstring for one channel, each against the slope of the loss."""
+    m, eps = 7, 0.05
+    x, dy = rng.standard_normal(m) * 1.7 + 0.6, rng.standard_normal(m)
+    gamma, beta = np.array(-1.4), np.array(0.7)
+
+    def normal(x):
+        return (x - x.mean()) / np.sqrt(x.var() + eps)
+
+    def loss(a):
+        return float((dy / (1 + np.exp(-a))).sum())
+
+    def close(found, expected, step):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8, err_msg=f"step {step}")
+
+    x_hat, r = normal(x), 1 / np.sqrt(x.var() + eps)
+    a = gamma * x_hat + beta
+    y = 1 / (1 + np.exp(-a))
+    da = dy * y * (1 - y)
+    close(da, slope(loss, a), 1)
+    d_beta = da.sum()
+    close(d_beta, slope(lambda v: loss(gamma * x_hat + v), beta), 2)
+    d_gamma = (da * x_hat).sum()
+    close(d_gamma, slope(lambda v: loss(v * x_hat + beta), gamma), 3)
+    dx = gamma * r * (da - d_beta / m - x_hat * d_gamma / m)
+    close(dx, slope(lambda v: loss(gamma * normal(v) + beta), x), 4)
+
+    column = x.reshape(m, 1)
+    op = ops.BatchNormSigmoid(eps)
+    out = op.forward(column, gamma.reshape(1), beta.reshape(1))
+    rule = op.backward(dy.reshape(m, 1), out, column, gamma.reshape(1), beta.reshape(1))
+    for found, expected in zip(rule, (dx, d_gamma, d_beta), strict=True):
+        close(found.reshape(-1), np.reshape(expected, -1), "rule")
+
+
+def test_statistics_are_those_before_the_sigmoid(rng):
+    x = rng.normal(3, 2, (9, 4))
+    op = ops.BatchNormSigmoid(EPS)
+    op.forward(x)
+    np.testing.assert_allclose(op.batch_mean, x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(op.batch_var, x.var(axis=0), rtol=1e-12)
+
+
+def test_evaluation_is_the_affine_map_and_the_sigmoid(rng, check):
+    x, gamma, beta = probe(rng, (5, 3))
+    mean, var = rng.normal(size=3), rng.uniform(0.5, 2, 3)
+    statistics = mg.tensor(mean), mg.tensor(var)
+    y = F.batch_norm_sigmoid(mg.tensor(x), *statistics, mg.tensor(gamma), mg.tensor(beta))
+    a = gamma * (x - mean) / np.sqrt(var + EPS) + beta
+    np.testing.assert_allclose(y.numpy(), 1 / (1 + np.exp(-a)), rtol=1e-12)
+    check(lambda t, g, b: F.batch_norm_sigmoid(t, *statistics, g, b), x, gamma, beta)
+
+
+def test_errors_name_the_function():
+    with pytest.raises(
+        ValueError, match=r"batch_norm_sigmoid: input of shape .* has one value per"
+    ):
+        fused(mg.ones(1, 3))
+    with pytest.raises(ValueError, match="batch_norm_sigmoid: without training, running_mean and"):
+        F.batch_norm_sigmoid(mg.ones(4, 3), None, None)
