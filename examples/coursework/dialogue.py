@@ -3,8 +3,8 @@
     python examples/coursework/dialogue.py
 
 The attempts are ``attempt_1.py`` to ``attempt_5.py``. Each is judged as ``check`` judges it, and
-what it answers is printed. Shown are a mistake that is recognised by name, two at the same time, and
-one that has no name but is found by its terms.
+what it answers is printed. Shown are a mistake that is recognised by name, two at the same time,
+and one that has no name but is found by its terms.
 """
 
 import shutil

@@ -64,7 +64,7 @@ def blame(prepared: Prepared, cases: dict[str, list[Case]], wrong: set[str]) -> 
     """Steps 2 to 4 for the results in ``wrong``."""
     question, findings = prepared.question, []
     if question.steps:
-        return [stepwise(question, name, cases) for name in question.results if name in wrong]
+        return [stepwise(prepared, name, cases) for name in question.results if name in wrong]
     left = set(wrong)
     for candidates in (question.mistakes, prepared.pairs(cases) if left else ()):
         for finding in recognise(candidates, prepared, cases, left):
@@ -203,17 +203,16 @@ def numerical_slope(
 # ------------------------------------------------------------------------------------ step by step
 
 
-def stepwise(question: Question, name: str, cases: dict[str, list[Case]]) -> Finding:
+def stepwise(prepared: Prepared, name: str, cases: dict[str, list[Case]]) -> Finding:
     """One step of a derivation, given the student's own values of the steps before it."""
+    question = prepared.question
     earlier = question.results[: question.results.index(name)]
+    own = {(n, c.probe): own_or_right(c) for n in earlier for c in cases[n]}
     local: list[Case] = []
-    for k, case in enumerate(cases[name]):
-        known = {n: own_or_right(cases[n][k]) for n in earlier if len(cases[n]) > k}
+    for case in cases[name]:
+        known = {n: own.get((n, case.probe), prepared.rights[case.probe][n]) for n in earlier}
         inputs = {**case.inputs, **known}
-        try:
-            want = np.asarray(question.steps[name](**inputs), dtype=np.float64)
-        except TypeError:  # a step before it was not given
-            want = case.want
+        want = np.asarray(question.steps[name](**inputs), dtype=np.float64)
         local.append(Case(case.probe, inputs, want, case.noise, case.got))
     if all(c.right for c in local):
         text = f"{name} follows rightly from your own, wrong earlier steps"

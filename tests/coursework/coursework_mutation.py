@@ -6,7 +6,6 @@ turned round, a statement left out.
 """
 
 import ast
-import copy
 from collections.abc import Iterator
 
 BINARY = {
@@ -42,28 +41,31 @@ METHODS = {
 def mutants(source: str, functions: set[str]) -> Iterator[tuple[str, str]]:
     """(description, source) of every mutant that lies within ``functions``."""
     source = source.replace(", strict=True", "")  # it guards, and computes nothing
-    tree = ast.parse(source)
+    lines, tree = source.splitlines(), ast.parse(source)
     original = ast.unparse(tree)
+    seen = {original}
     spans = [
         (node.lineno, node.end_lineno, [a.arg for a in node.args.args])
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and node.name in functions
     ]
-    for k, node in enumerate(list(ast.walk(tree))):
-        line = getattr(node, "lineno", None)
-        span = next((s for s in spans if line is not None and s[0] < line <= s[1]), None)
-        if span is None:
-            continue
-        for variant in range(len(changes(node, span[2]))):
-            changed = copy.deepcopy(tree)
-            target = list(ast.walk(changed))[k]
-            replace(changed, target, changes(target, span[2])[variant])
-            text = ast.unparse(ast.fix_missing_locations(changed))
-            if text == original:
-                continue
-            before = source.splitlines()[line - 1].strip()
-            after = difference(original, text)
-            yield f"{before} -> {after}", text
+    for parent in list(ast.walk(tree)):
+        for name, value in list(ast.iter_fields(parent)):
+            nodes = value if isinstance(value, list) else [value]
+            for k, node in enumerate(nodes):
+                line = getattr(node, "lineno", None)
+                span = next((s for s in spans if line is not None and s[0] < line <= s[1]), None)
+                if span is None:
+                    continue
+                for new in changes(node, span[2]):
+                    changed = [*nodes[:k], new, *nodes[k + 1 :]]
+                    setattr(parent, name, changed if isinstance(value, list) else new)
+                    text = ast.unparse(tree)
+                    setattr(parent, name, value)
+                    if text not in seen:
+                        seen.add(text)
+                        before = lines[line - 1].strip()
+                        yield f"{before} -> {difference(original, text)}", text
 
 
 def difference(old: str, new: str) -> str:
@@ -72,9 +74,9 @@ def difference(old: str, new: str) -> str:
     return lines[0] if lines else "(left out)"
 
 
-def changes(node: ast.AST, arguments: list[str]) -> list[ast.AST | None]:
-    """What may stand in the place of ``node``; None: nothing."""
-    found: list[ast.AST | None] = []
+def changes(node: ast.AST, arguments: list[str]) -> list[ast.AST]:
+    """What may stand in the place of ``node``."""
+    found: list[ast.AST] = []
     if isinstance(node, ast.BinOp):
         for kind in BINARY.get(type(node.op), []):
             found.append(ast.BinOp(node.left, kind(), node.right))
@@ -105,13 +107,3 @@ def changes(node: ast.AST, arguments: list[str]) -> list[ast.AST | None]:
     elif isinstance(node, ast.Tuple) and len(node.elts) > 1:
         found.append(ast.Tuple([node.elts[1], node.elts[0], *node.elts[2:]], node.ctx))
     return found
-
-
-def replace(tree: ast.AST, target: ast.AST, new: ast.AST | None) -> None:
-    """Put ``new`` where ``target`` stands in ``tree``."""
-    for parent in ast.walk(tree):
-        for name, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, name, new)
-            elif isinstance(value, list) and any(item is target for item in value):
-                setattr(parent, name, [new if item is target else item for item in value])

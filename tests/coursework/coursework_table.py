@@ -39,7 +39,7 @@ class Count:
     mistakes: int
     mutants: int = 0
     stages: Counter[str] = field(default_factory=Counter)
-    survivors: list[str] = field(default_factory=list)
+    survivors: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def stage(findings: list) -> str:
@@ -64,7 +64,7 @@ def suite() -> list[Count]:
             elif findings:
                 count.stages[stage(findings)] += 1
             else:
-                count.survivors.append(label)
+                count.survivors[label] = texts
         counts.append(count)
     return counts
 

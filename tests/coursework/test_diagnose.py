@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad.coursework.child.wire import Failure, Reply, Strange
-from minigrad.coursework.diagnose import diagnose
+from minigrad.coursework.diagnose import diagnose, numerical_slope
 from minigrad.coursework.questions import QUESTIONS
 
 # --------------------------------------------------------------------------------- step 1: the form
@@ -103,7 +103,7 @@ def test_a_step_is_not_blamed_for_the_one_before_it(kit):
     assert found["dc"].stage == found["dx"].stage == "follows"
 
 
-# ---------------------------------------------------------------------------- step 2: several at once
+# -------------------------------------------------------------------------- step 2: several at once
 
 
 def test_mistakes_in_different_results_are_told_apart(kit):
@@ -151,7 +151,7 @@ def test_two_mistakes_at_once_are_both_named(kit, key, rule):
     assert frozenset(key.split("+")) in named, finding
 
 
-# ------------------------------------------------------------------------- step 3: terms, and step 4
+# ------------------------------------------------------------------------ step 3: terms, and step 4
 
 
 def test_terms_are_told_with_their_factors(kit):
@@ -197,7 +197,7 @@ def test_the_evidence_is_plain(kit):
 
     (finding,) = kit.judge(backward, "batch_norm_backward")
     assert finding.stage == "evidence"
-    assert "dx[1, 2] is " in finding.text or "dx[1," in finding.text
+    assert "dx[1, 2] is " in finding.text
     assert "the slope measured there is" in finding.text
     assert "Does not hold: dx sums to 0 over the batch" in finding.text
 
@@ -207,8 +207,6 @@ def test_the_measured_slope_is_the_expected_value(kit):
     for name, question in QUESTIONS.items():
         for result, argument in question.slopes.items():
             ready = kit.prepared(name)
-            from minigrad.coursework.diagnose import numerical_slope
-
             for inputs, right in zip(ready.probes[:2], ready.rights[:2], strict=True):
                 index = (0,) * right[result].ndim
                 slope = numerical_slope(question, argument, inputs, index)

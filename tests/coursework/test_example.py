@@ -1,4 +1,4 @@
-"""The dialogue in examples/coursework goes as its pages say: each answer leads to the next attempt."""
+"""The dialogue in examples/coursework: each answer leads to the next attempt."""
 
 import importlib.util
 from pathlib import Path
