@@ -30,7 +30,18 @@ def test_every_fence_of_a_page_is_understood(page: Any) -> None:
     fences = re.findall(r"^ *```", page.text, re.M)
     assert len(fences) == 2 * len(page.blocks)
     languages = {block.info[0] for block in page.blocks if block.info}
-    assert languages <= {"python", "math", "sh", "text", "ini", "json", "toml", "pycon", "yaml"}
+    assert languages <= {
+        "console",
+        "ini",
+        "json",
+        "math",
+        "pycon",
+        "python",
+        "sh",
+        "text",
+        "toml",
+        "yaml",
+    }
     assert "pycon" not in languages, "write ```python: a block with prompts is a doctest"
 
 
