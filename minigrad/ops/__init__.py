@@ -21,16 +21,12 @@ from .elementwise import (
     Add,
     AddScalar,
     Cast,
-    Clamp,
     Clone,
     Cos,
     Div,
     DivScalar,
     Exp,
     Log,
-    Masked,
-    Maximum,
-    Minimum,
     Mul,
     MulScalar,
     Neg,
@@ -45,7 +41,6 @@ from .elementwise import (
     Sqrt,
     Square,
     Sub,
-    Where,
 )
 from .fused import BatchNormSigmoid
 from .indexing import Embedding, GetItem, OneHot, Scatter
@@ -53,6 +48,7 @@ from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
 from .normalization import BatchNorm, BatchNormEval, LayerNorm
 from .reduction import Amax, Amin, CumSum, LogSumExp, Mean, Std, Sum, Var
+from .selection import Clamp, Masked, Maximum, Minimum, Where
 from .shape import Cat, Move, Permute, Reshape
 
 __all__ = [

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..backend import Array, array_module
 from .base import Op, run
-from .elementwise import Clamp, Exp, Where, masked
+from .elementwise import Exp
+from .selection import Clamp, Where, masked
 
 
 def sigmoid_cap(dtype: Any) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 from ..backend import Array, array_module
 from .activation import LogSoftmax, Sigmoid
 from .base import Op, run, unbroadcast
-from .elementwise import Cast, Clamp, Exp, masked
+from .elementwise import Cast, Exp
 from .indexing import OneHot
+from .selection import Clamp, masked
 
 
 class SoftmaxCrossEntropy(Op):

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..backend import Array, array_module
 from .base import Op, add_up, broadcast_to, keep_dims, run
-from .elementwise import Cast, Exp, masked
+from .elementwise import Cast, Exp
+from .selection import masked
 
 
 class Reduction(Op):
