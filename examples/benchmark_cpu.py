@@ -185,7 +185,7 @@ def measure(options: argparse.Namespace, present: set[str], results: Result) -> 
         "job": "engine",
         "turns": 3 if options.quick else 15,
         "nodes": 10_000,
-        "depth_turns": 1 if options.quick else 5,
+        "depth_turns": 1 if options.quick else 3,
         "depths": [20, 200, 2_000] if options.quick else [20, 200, 2_000, 20_000],
     }
     [results["engine"]] = work(job, 1, with_torch)
