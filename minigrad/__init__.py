@@ -11,11 +11,18 @@ from . import ops as ops
 from . import optim as optim
 from .autograd import grad
 from .backend import Device as device
-from .backend import default_device, manual_seed, set_default_device
+from .backend import (
+    default_device,
+    get_float32_matmul_precision,
+    manual_seed,
+    set_default_device,
+    set_float32_matmul_precision,
+)
 from .checkpoint import load, save
 from .creation import (
     arange,
     eye,
+    from_dlpack,
     from_numpy,
     full,
     linspace,
@@ -100,9 +107,12 @@ __all__ = [
     "device",
     "default_device",
     "manual_seed",
+    "get_float32_matmul_precision",
     "set_default_device",
+    "set_float32_matmul_precision",
     "arange",
     "eye",
+    "from_dlpack",
     "from_numpy",
     "full",
     "linspace",

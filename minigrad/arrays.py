@@ -12,6 +12,7 @@ from .backend import (
     default_device,
     device_of,
     host_copy,
+    import_cupy,
     is_array,
     on_device_of,
     to_device,
@@ -48,6 +49,8 @@ def plain_array(array: Array) -> Array:
 
 def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
     """A new array with the numbers in ``data``, checked; see ``Tensor`` for the rules."""
+    if not is_array(data) and hasattr(data, "__cuda_array_interface__"):
+        data = import_cupy().asarray(data)
     if is_array(data):
         array = plain_array(data)
         device = device_of(data) if device is None else Device(device)

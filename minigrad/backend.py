@@ -74,6 +74,8 @@ def import_cupy() -> ModuleType:
     working, reason = cuda_status()
     if not working:
         raise RuntimeError(f"device 'cuda' is not available: {reason}. Use device='cpu'.")
+    if _told_precision != _precision:
+        _tell_precision()
     return sys.modules["cupy"]
 
 
@@ -116,6 +118,60 @@ def _probe_cuda() -> tuple[bool, str]:
     if answer != 3.0:
         return False, f"a test kernel computed 1 + 2 = {answer} on the GPU"
     return True, f"{count} CUDA device{'s' if count > 1 else ''}, CuPy {cupy.__version__}"
+
+
+# ---------------------------------------------------------------------------------- precision
+
+_precision: str | None = None  # what the user said, if anything,
+_told_precision: str | None = None  # and what CuPy was told: when CUDA is used, not before
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How exact products of float32 matrices shall be on a GPU.
+
+    "highest", the default: float32. "high": TF32, in which each factor keeps 10 of its 23 bits
+    before it is multiplied, and sums are taken in float32; several times as fast on GPUs that have
+    it (compute capability 8.0), with relative errors of about 0.001. Products of stacks of
+    matrices, with 3 axes or more, stay float32. On the CPU nothing changes: NumPy has no TF32.
+
+    Raises:
+        ValueError: another word.
+        RuntimeError: this version of CuPy has no such switch. Nothing has changed then.
+    """
+    global _precision
+    if precision not in ("highest", "high"):
+        raise ValueError(
+            f"set_float32_matmul_precision: got {precision!r}, expected 'highest' or 'high'"
+        )
+    before, _precision = _precision, precision
+    if _cuda_status is not None and _cuda_status[0]:
+        try:
+            _tell_precision()
+        except RuntimeError:
+            _precision = before
+            raise
+
+
+def get_float32_matmul_precision() -> str:
+    """ "highest" or "high": what was set, else what CuPy's environment variable CUPY_TF32 says."""
+    if _precision is not None:
+        return _precision
+    return "high" if os.environ.get("CUPY_TF32", "0") not in ("", "0") else "highest"
+
+
+def _tell_precision() -> None:
+    global _told_precision
+    try:  # CuPy has this switch, but under no public name
+        from cupy._core import _routines_linalg as linalg
+
+        kinds = {"highest": linalg.COMPUTE_TYPE_DEFAULT, "high": linalg.COMPUTE_TYPE_TF32}
+        linalg.set_compute_type(np.float32, kinds[_precision or "highest"])
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(
+            f"set_float32_matmul_precision: CuPy {sys.modules['cupy'].__version__} has no such "
+            f"switch ({error}); set the environment variable CUPY_TF32=1 before the start"
+        ) from None
+    _told_precision = _precision
 
 
 # ------------------------------------------------------------------------------------ devices

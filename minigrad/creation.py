@@ -10,7 +10,14 @@ import numpy as np
 
 from .arrays import as_dtype, plain_array
 from .backend import Device as _Device
-from .backend import array_module, default_device, default_generator, on_device_of, to_device
+from .backend import (
+    array_module,
+    default_device,
+    default_generator,
+    import_cupy,
+    on_device_of,
+    to_device,
+)
 from .methods import as_shape
 from .tensor import Tensor
 
@@ -149,3 +156,39 @@ def from_numpy(array: Any) -> Tensor:
         raise TypeError(f"from_numpy: got a {type(array).__name__}, expected a numpy.ndarray")
     as_dtype(array.dtype)
     return Tensor._wrap(plain_array(array))
+
+
+_CUDA = 2, 13  # DLPack's numbers of kinds of memory: a GPU's own, and managed memory
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A Tensor that shares its memory with ``source``: a PyTorch tensor, a CuPy or NumPy array, or
+    whatever else has ``__dlpack__``; on the device where it is.
+
+    For ``mg.from_dlpack(torch_tensor)``, pass on ``.detach()`` if it requires a gradient. The other
+    way is ``torch.from_dlpack(t)``, without a copy either.
+
+    Raises:
+        TypeError: no ``__dlpack__``, or of a type a Tensor does not hold.
+        RuntimeError: it is on a GPU and CUDA does not work here; the message says why.
+    """
+    if not hasattr(source, "__dlpack__") or not hasattr(source, "__dlpack_device__"):
+        raise TypeError(
+            f"from_dlpack: got a {type(source).__name__}, which has no __dlpack__; "
+            f"mg.tensor(...) copies lists and arrays"
+        )
+    kind, _ = source.__dlpack_device__()
+    library: Any = np
+    if int(kind) in _CUDA:
+        library = import_cupy()
+    try:
+        array = library.from_dlpack(source)
+    except RuntimeError as error:
+        if "dtype" not in str(error):
+            raise
+        found = getattr(source, "dtype", "of an unknown type")
+        raise TypeError(
+            f"from_dlpack: the source is {found}, expected a type of NumPy's"
+        ) from error
+    as_dtype(array.dtype)
+    return Tensor._wrap(array)

@@ -15,12 +15,12 @@ from . import ops
 from .arrays import as_array, as_dtype
 from .autograd import apply, backward
 from .backend import Array, Device, device_of, is_array, on_device_of, to_device
-from .methods import Arithmetic, InPlace, Products, Reductions, Shapes
+from .methods import Arithmetic, Exchange, InPlace, Products, Reductions, Shapes
 from .ops.base import Op
 from .writes import mark_written
 
 
-class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace):
+class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
     """An n-dimensional array, its gradient, and the operation it came from.
 
     Args:
@@ -181,22 +181,6 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace):
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
         return self._data.tolist()
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The array, which shares its memory with this Tensor.
-
-        Raises:
-            RuntimeError: the Tensor requires a gradient; use ``.detach().numpy()``.
-            TypeError: it is on a GPU; use ``.cpu().numpy()``.
-        """
-        if self._requires_grad:
-            raise RuntimeError("numpy: the tensor requires a gradient; use .detach().numpy()")
-        if self.device != "cpu":
-            raise TypeError(f"numpy: the tensor is on {self.device}; use .cpu().numpy()")
-        return self._data
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __reduce__(self) -> Any:
         """For pickle and copy.deepcopy: leaves only, as what they were computed from is lost."""

@@ -22,7 +22,8 @@ from tests.strict_cupy import stand_in
 def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, module in stand_in.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(backend, "_cuda_status", None)
+    for remembered in ("_cuda_status", "_precision", "_told_precision"):
+        monkeypatch.setattr(backend, remembered, None)
     monkeypatch.delenv("MINIGRAD_NO_CUDA", raising=False)
 
 

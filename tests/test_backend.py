@@ -9,6 +9,9 @@ import pytest
 
 import minigrad as mg
 from minigrad import backend
+from tests.devices import strict
+
+__all__ = ["strict"]  # a fixture
 
 
 @pytest.fixture
@@ -162,3 +165,63 @@ def test_the_same_seed_gives_the_same_numbers():
     mg.manual_seed(7)
     np.testing.assert_array_equal(mg.randn(5).numpy(), first)
     assert not np.array_equal(mg.randn(5).numpy(), first)
+
+
+# ------------------------------------------------------------------------------------ precision
+
+
+def products(strict: str) -> tuple[float, float]:
+    """The relative errors of a product of matrices, and of one of stacks of them."""
+    a, b = np.random.default_rng(3).normal(size=(2, 40, 40)).astype(np.float32)
+    exact = a.astype(np.float64) @ b
+    there = mg.tensor(a, device=strict), mg.tensor(b, device=strict)
+    plain = (there[0] @ there[1]).cpu().numpy()
+    stacked = (there[0].reshape(1, 40, 40) @ there[1]).cpu().numpy()
+    size = np.abs(exact).max()
+    return tuple(float(np.abs(found - exact).max() / size) for found in (plain, stacked))
+
+
+def test_high_precision_shortens_the_factors_and_highest_does_not(strict: str) -> None:
+    assert mg.get_float32_matmul_precision() == "highest"
+    assert max(products(strict)) < 1e-6
+    mg.set_float32_matmul_precision("high")
+    assert mg.get_float32_matmul_precision() == "high"
+    plain, stacked = products(strict)
+    assert 1e-5 < plain < 1e-3
+    assert stacked < 1e-6
+    mg.set_float32_matmul_precision("highest")
+    assert max(products(strict)) < 1e-6
+
+
+def test_a_precision_that_was_set_before_cuda_is_used_holds(strict: str) -> None:
+    assert backend._cuda_status is None
+    mg.set_float32_matmul_precision("high")
+    assert backend._cuda_status is None, "a choice of precision starts no driver"
+    assert products(strict)[0] > 1e-5
+
+
+def test_on_the_cpu_no_precision_changes_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for remembered in ("_precision", "_told_precision"):
+        monkeypatch.setattr(backend, remembered, None)
+    before = products("cpu")
+    mg.set_float32_matmul_precision("high")
+    assert products("cpu") == before
+
+
+def test_the_environments_precision_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "_precision", None)
+    monkeypatch.setenv("CUPY_TF32", "1")
+    assert mg.get_float32_matmul_precision() == "high"
+
+
+def test_a_precision_that_cannot_be_set_leaves_the_old_one(
+    strict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="got 'medium', expected 'highest' or 'high'"):
+        mg.set_float32_matmul_precision("medium")
+    mg.ones(1, device=strict)
+    monkeypatch.delattr(sys.modules["cupy._core"], "_routines_linalg")
+    with pytest.raises(RuntimeError, match=r"has no such switch .*CUPY_TF32=1"):
+        mg.set_float32_matmul_precision("high")
+    assert mg.get_float32_matmul_precision() == "highest"
+    assert products(strict)[0] < 1e-6

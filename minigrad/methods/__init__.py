@@ -10,9 +10,19 @@ Names and arguments are PyTorch's. ``axis`` and ``keepdims``, NumPy's spelling o
 
 from .arithmetic import Arithmetic
 from .base import Base, as_shape
+from .exchange import Exchange
 from .inplace import InPlace
 from .products import Products
 from .reductions import Reductions
 from .shape import Shapes
 
-__all__ = ["Arithmetic", "Base", "InPlace", "Products", "Reductions", "Shapes", "as_shape"]
+__all__ = [
+    "Arithmetic",
+    "Base",
+    "Exchange",
+    "InPlace",
+    "Products",
+    "Reductions",
+    "Shapes",
+    "as_shape",
+]

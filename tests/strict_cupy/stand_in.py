@@ -28,10 +28,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.strict_cupy import linalg
 from tests.strict_cupy.runtime import cuda, current_device_id, pools
 
 API = json.loads(Path(__file__).with_name("cupy_api.json").read_text(encoding="utf-8"))
 
+DLPACK_CUDA = 2
 SCALARS = (bool, int, float, complex, np.generic)
 UPLOADS = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 MEASURED = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
@@ -222,6 +224,33 @@ class ndarray:
 
     def __iter__(self) -> Iterator["ndarray"]:
         return (self[i] for i in range(len(self)))
+
+    # --------------------------------------------------------------- views for other libraries
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self._a.dtype.str,
+            "data": (self._a.ctypes.data, False),
+            "version": 3,
+            "strides": None if self._a.flags.c_contiguous else self._a.strides,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return DLPACK_CUDA, self._device
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: Any = None,
+    ) -> Any:
+        if self._device != current_device_id():
+            raise ValueError("__dlpack__: the stream belongs to another device")
+        return types.SimpleNamespace(shared=self)
 
     # ------------------------------------------------------------------- copies to the host
 
@@ -425,7 +454,8 @@ class ufunc:
 
 
 def _function(name: str) -> Callable[..., Any]:
-    known, numpys = API["functions"][name], getattr(np, name)
+    known = API["functions"][name]
+    numpys = linalg.matmul if name == "matmul" else getattr(np, name)
 
     def function(*args: Any, **options: Any) -> Any:
         check_options(name, options, known)
@@ -450,11 +480,19 @@ def _upload(name: str) -> Callable[..., Any]:
             return run(numpys, name, (value, *args), options)
         if isinstance(value, list | tuple) and any(isinstance(part, ndarray) for part in value):
             raise TypeError(f"cupy.{name}: a list of device arrays; use stack or concatenate")
+        if hasattr(value, "__cuda_array_interface__") and not isinstance(value, ndarray):
+            return _shown(value.__cuda_array_interface__, value)
         meter.uploads += 1
         plain = value._a if isinstance(value, ndarray) else value
         return wrap(np.array(numpys(plain, *args, **options), order="C"))
 
     return function
+
+
+def _shown(interface: dict[str, Any], holder: Any) -> ndarray:
+    """The memory that another library describes, on the current device; nothing is copied."""
+    memory = types.SimpleNamespace(__array_interface__=interface, holder=holder)
+    return wrap(np.asarray(memory))
 
 
 class Module(types.ModuleType):
@@ -483,6 +521,15 @@ class Module(types.ModuleType):
         return a.get(**options) if isinstance(a, ndarray) else np.asarray(a)
 
     @staticmethod
+    def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> Any:
+        kind, index = array.__dlpack_device__()
+        if kind != DLPACK_CUDA:
+            raise TypeError("cupy.from_dlpack: the memory is not a GPU's")
+        with cuda.Device(index):
+            shared = array.__dlpack__(stream=1, max_version=(1, 0)).shared
+            return wrap(shared._a.view(), shared)
+
+    @staticmethod
     def get_default_memory_pool() -> Any:
         return pools[current_device_id()]
 
@@ -504,4 +551,6 @@ def modules() -> dict[str, types.ModuleType]:
     special.__dict__["erf"] = _erf
     scipy.__dict__["special"] = special
     cupyx.__dict__["scipy"] = scipy
-    return {m.__name__: m for m in (module, cupyx, scipy, special)}
+    core = types.ModuleType("cupy._core")
+    core.__dict__["_routines_linalg"] = linalg.routines()
+    return {m.__name__: m for m in (module, core, cupyx, scipy, special)}
