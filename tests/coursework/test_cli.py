@@ -95,7 +95,6 @@ def test_untouched_stubs_give_zero_points_and_say_so(hw, capsys):
     assert "0 / 100" in out
 
 
-@pytest.mark.slow
 def test_the_solution_gives_full_points_and_its_own_figure(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     solve(tmp_path, *(p.name for p in SOLUTION.glob("*.py")))

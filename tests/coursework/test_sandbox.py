@@ -69,13 +69,17 @@ ATTACKS = {
     "crash": ("import ctypes\ndef f(x):\n    ctypes.string_at(8)\n", "Crash"),
     "keyboard interrupt": ("def f(x):\n    raise KeyboardInterrupt\n", "KeyboardInterrupt"),
     "memory": ("import numpy as np\ndef f(x):\n    return np.ones((1 << 40,))\n", "MemoryError"),
+    "a result that leaves no memory to send it": (
+        "import numpy as np\ndef f(x):\n    return np.ones((40_000_000,))\n",
+        "MemoryError",
+    ),
     "memory, bit by bit": (
         "def f(x):\n    keep = []\n    while True:\n        keep.append(bytearray(1 << 26))\n",
         "MemoryError",
     ),
     "recursion": ("def f(x):\n    return f(x)\n", "RecursionError"),
     "huge result": (
-        "import numpy as np\ndef f(x):\n    return np.zeros((20_000_000,))\n",
+        "import numpy as np\ndef f(x):\n    return np.zeros((10_000_000,))\n",
         "Unreadable",
     ),
     "deep result": (
@@ -99,7 +103,7 @@ ATTACKS = {
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_costs_the_attacker(tmp_path, name):
     text, kind = ATTACKS[name]
-    reply, _, _ = run(tmp_path, text, limits=Limits(memory_mb=1024))
+    reply, _, _ = run(tmp_path, text, limits=Limits(memory_mb=700))
     if kind is None:
         assert reply.failure is None
         assert not isinstance(reply.value, np.ndarray)

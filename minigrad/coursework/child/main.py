@@ -101,7 +101,11 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     send(replies, {"fences": fences})
     while (request := receive(requests)) is not None:
         reply = answer(student, request)
-        send(replies, reply)
+        try:
+            send(replies, reply)
+        except MemoryError as error:
+            del reply
+            send(replies, {"failure": describe(error, student.folder)})
 
 
 def receive(stream: BinaryIO) -> Any:
@@ -115,7 +119,8 @@ def receive(stream: BinaryIO) -> Any:
 
 def send(stream: BinaryIO, message: Any) -> None:
     """Write one message, at once."""
-    stream.write(pack(message))
+    data = pack(message)  # whole, before the first byte is written
+    stream.write(data)
     stream.flush()
 
 
