@@ -9,6 +9,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from .sandbox import MAX_FILE
+
 REFUSED_NAMES = {
     "__import__", "eval", "exec", "compile", "open", "input", "breakpoint", "globals", "vars",
     "__builtins__", "__loader__", "__spec__",
@@ -28,6 +30,8 @@ def complaint(folder: Path, file: str, allowed: tuple[str, ...]) -> str | None:
         path = folder / name
         if path.is_symlink():
             return f"{name} is a link; hand in the file itself"
+        if path.stat().st_size > MAX_FILE:
+            return f"{name} is larger than {MAX_FILE >> 20} MB"
         try:
             tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
         except (SyntaxError, ValueError, RecursionError, MemoryError):

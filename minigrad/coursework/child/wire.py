@@ -16,7 +16,7 @@ import numpy as np
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64",
           "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128")  # fmt: skip
 LENGTH = struct.Struct("<QQ")  # of the header and of the arrays
-MAX_HEADER = 8 << 20
+MAX_HEADER = 2 << 20
 MAX_ARRAYS = 64 << 20
 MAX_DEPTH = 20
 

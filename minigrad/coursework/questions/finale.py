@@ -259,6 +259,12 @@ def accuracy(layers: Layers) -> float:
 
 def measured(inputs: Inputs, value: Any) -> dict[str, Any] | str:
     """What the weights that came back are worth; or what is wrong with their form."""
+    with np.errstate(all="ignore"):  # they may be anything
+        return measure(inputs, value)
+
+
+def measure(inputs: Inputs, value: Any) -> dict[str, Any] | str:
+    """The numbers by which a training run is judged and shown."""
     try:
         layers = [
             {name: np.asarray(layer[name], dtype=np.float64) for name in start}
