@@ -18,6 +18,11 @@ from minigrad import nn, optim
 from minigrad.data import DataLoader, TensorDataset, load_digits, train_test_split
 
 
+def host(tensor: mg.Tensor) -> np.ndarray:
+    """The numbers, wherever they are."""
+    return tensor.detach().cpu().numpy()
+
+
 def share_of_the_way(start: np.ndarray, now: np.ndarray, goal: np.ndarray) -> float:
     """How much of the way from ``start`` to ``goal`` the values have gone, as one number: the best
     fit of ``now - start`` by a multiple of ``goal - start``."""
@@ -39,8 +44,8 @@ def approach(images: np.ndarray, steps: tuple[int, ...]) -> list[tuple[int, floa
                 rows.append(
                     (
                         k,
-                        share_of_the_way(np.zeros_like(mean), layer.running_mean.data, mean),
-                        share_of_the_way(np.ones_like(var), layer.running_var.data, var),
+                        share_of_the_way(np.zeros_like(mean), host(layer.running_mean), mean),
+                        share_of_the_way(np.ones_like(var), host(layer.running_var), var),
                     )
                 )
     return rows
@@ -77,7 +82,7 @@ def accuracy(model: nn.Module, x: np.ndarray, y: np.ndarray, batch_size: int) ->
     with mg.no_grad():
         for i in range(0, len(x), batch_size):
             guesses = model(mg.tensor(x[i : i + batch_size])).argmax(1)
-            right += int((guesses.data == y[i : i + batch_size]).sum())
+            right += int((host(guesses) == y[i : i + batch_size]).sum())
     return right / len(x)
 
 
@@ -97,7 +102,7 @@ def main() -> None:
     model.eval()
     with mg.no_grad():
         x = mg.tensor(x_test[:64])
-        first, second, alone = model(x).data, model(x).data, model(x[:1]).data
+        first, second, alone = host(model(x)), host(model(x)), host(model(x[:1]))
     print(f"  test accuracy                          {accuracy(model, x_test, y_test, 64):.3f}")
     print(f"  the same batch twice, equal bit by bit {np.array_equal(first, second)}")
     print(f"  a picture alone or among 64, at most   {np.abs(first[:1] - alone).max():.0e} apart")

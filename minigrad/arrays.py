@@ -9,6 +9,7 @@ from .backend import (
     CPU,
     Array,
     Device,
+    array_module,
     default_device,
     device_of,
     host_copy,
@@ -53,7 +54,8 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
         data = import_cupy().asarray(data)
     if is_array(data):
         array = plain_array(data)
-        device = device_of(data) if device is None else Device(device)
+        on_gpu = array_module(array) is not np
+        device = device_of(array) if on_gpu and device is None else device
     else:
         try:
             array = np.asarray(data)
@@ -66,7 +68,7 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
         )
         if dtype is None and array.dtype == np.float64 and not typed:
             array = array.astype(np.float32)
-        device = default_device() if device is None else Device(device)
+    device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
     as_dtype(array.dtype)
     with on_device_of(array):

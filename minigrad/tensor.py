@@ -26,7 +26,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
     Args:
         data: numbers, nested lists of them, an array, or a Tensor; it is copied.
         dtype: a NumPy type. Default: that of an array; float32 for Python floats.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; default ``default_device()``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``. Default: that of a Tensor or a CuPy array;
+            ``default_device()`` for all that is on the host.
         requires_grad: whether ``backward`` shall fill ``.grad``.
 
     Raises:
@@ -53,7 +54,9 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         device: str | None = None,
         requires_grad: bool = False,
     ) -> None:
-        self._data = as_array(data._data if isinstance(data, Tensor) else data, dtype, device)
+        if isinstance(data, Tensor):
+            device, data = data.device if device is None else device, data._data
+        self._data = as_array(data, dtype, device)
         self._grad, self._requires_grad, self.grad_fn, self.hooks = None, False, None, None
         if requires_grad:
             self.requires_grad = True

@@ -212,3 +212,16 @@ def test_a_training_step_launches_no_more_than_this(strict: str) -> None:
     with counted() as launches:
         net.step(x, labels)
     assert launches.total() <= 1200, launches
+
+
+def test_what_is_on_the_host_is_put_on_the_default_device(strict: str) -> None:
+    array, here = np.ones(3), mg.ones(3)
+    mg.set_default_device(strict)
+    try:
+        assert mg.tensor(array).device == mg.tensor([1.0]).device == "cuda:0"
+        assert mg.tensor(array, device="cpu").device == "cpu"
+        assert mg.tensor(here).device == "cpu", "a Tensor has a device already"
+        assert mg.tensor(mg.ones(3, device="cuda:1").data).device == "cuda:1"
+        assert mg.from_numpy(array).device == "cpu", "it shares its memory"
+    finally:
+        mg.set_default_device(None)
