@@ -104,5 +104,7 @@ cuda = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
         getDeviceCount=lambda: DEVICES,
         getDevice=current_device_id,
+        getDeviceProperties=lambda device: {"name": b"stand-in, no GPU"},
+        driverGetVersion=lambda: 0,
     ),
 )

@@ -1,0 +1,130 @@
+"""Every CUDA kernel of minigrad against the rule it stands for, in float64 on the CPU.
+
+``benchmark_gpu.py`` runs this first: a kernel that is fast and wrong is worth nothing. The error of
+a result is its largest deviation, as a share of the largest element.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from _bench_problem import Array
+
+import minigrad as mg
+import minigrad.functional as F
+from minigrad import nn, ops, optim
+from minigrad.kernels import cuda as kernels
+
+# The share of the largest element by which a result may be off: a few roundings of a sum.
+ALLOWED = {"float16": 1e-2, "float32": 2e-5, "float64": 1e-12}
+SHAPES = [(37, 45), (1000, 300)]
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far off one kernel was."""
+
+    kernel: str
+    dtype: str
+    shape: tuple[int, int]
+    error: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was near enough. (An error that is no number is not.)"""
+        return self.error <= ALLOWED[self.dtype]
+
+
+def checks(seed: int) -> Iterator[Check]:
+    """All kernels, in all types, on fresh random numbers."""
+    rng = np.random.default_rng(seed)
+    for dtype in ALLOWED:
+        for shape in SHAPES:
+            for name, op, arrays in operations(rng, dtype, *shape):
+                yield Check(name, dtype, shape, of_operation(rng, op, arrays))
+            if dtype != "float16":
+                yield Check("running statistics", dtype, shape, of_statistics(rng, dtype, shape))
+            for name in ("SGD", "Adam"):
+                yield Check(name, dtype, shape, of_optimizer(rng, name, dtype, shape))
+
+
+def operations(
+    rng: np.random.Generator, dtype: str, n: int, c: int
+) -> Iterator[tuple[str, Any, list[Array]]]:
+    """Name, a function that makes the operation, and its inputs."""
+
+    def draw(*shape: int, kind: Any = dtype) -> Array:
+        return rng.normal(0.3, 1.7, shape).astype(kind)
+
+    vectors = [draw(c, kind=kernels.TYPES[dtype][2]) for _ in range(2)]
+    yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
+    yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
+    yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]
+    yield "sigmoid", ops.Sigmoid, [draw(n, c)]
+    labels = rng.integers(0, c, n)
+    loss = "cross-entropy"
+    yield loss, lambda: ops.SoftmaxCrossEntropy("mean", -100), [draw(n, c), labels]
+
+
+def of_operation(rng: np.random.Generator, make: Any, arrays: list[Array]) -> float:
+    """The error of an operation's forward and backward kernels; infinite if they did not run."""
+    rule, op = make(), make()
+    wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+    y = np.asarray(rule.forward(*wide))
+    grad = rng.normal(size=y.shape).astype(arrays[0].dtype)
+    rule.parents = op.parents = (object(),) * len(arrays)  # every input wants its gradient
+    expected = [y, *_tuple(rule.backward(grad.astype(np.float64), y, *wide))]
+
+    there = [mg.tensor(a, device="cuda").data for a in arrays]
+    out = kernels.FORWARD[type(op)](op, *there)
+    if out is None:
+        return float("inf")
+    upstream = mg.tensor(grad, device="cuda").data
+    shares = kernels.BACKWARD[type(op)](op, upstream, out, *there)
+    if shares is None:
+        return float("inf")
+    found = [out, *_tuple(shares)]
+    pairs = zip(found, expected, strict=True)
+    return max(error(mg.Tensor._wrap(a), b) for a, b in pairs if b is not None)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def error(found: mg.Tensor, expected: Array) -> float:
+    """The largest deviation, as a share of the largest element; NaN if a number is missing."""
+    numbers = found.detach().cpu().numpy().astype(np.float64)
+    size = float(np.abs(expected).max())
+    return float(np.abs(numbers - expected).max()) / (size or 1.0)
+
+
+def of_statistics(rng: np.random.Generator, dtype: str, shape: tuple[int, int]) -> float:
+    """The error of the running mean and variance."""
+    x = rng.normal(2.0, 3.0, shape).astype(dtype)
+    before = rng.uniform(1, 2, (2, shape[1])).astype(dtype)
+    mean, var = (mg.tensor(b, device="cuda") for b in before)
+    F.batch_norm(mg.tensor(x, device="cuda"), mean, var, training=True, momentum=0.3)
+    wide = x.astype(np.float64)
+    batch = wide.mean(axis=0), wide.var(axis=0, ddof=1)
+    return max(
+        error(found, 0.7 * b.astype(np.float64) + 0.3 * new)
+        for found, b, new in zip((mean, var), before, batch, strict=True)
+    )
+
+
+def of_optimizer(rng: np.random.Generator, name: str, dtype: str, shape: tuple[int, int]) -> float:
+    """The error of a parameter after three steps."""
+    start = rng.normal(size=shape).astype(dtype)
+    gradients = [rng.normal(size=shape).astype(dtype) for _ in range(3)]
+    found = []
+    for device, kind in (("cuda", dtype), ("cpu", "float64")):
+        w = nn.Parameter(mg.tensor(start.astype(kind), device=device))
+        options = {"momentum": 0.9} if name == "SGD" else {"eps": 1e-3}
+        optimizer = getattr(optim, name)([w], lr=0.05, weight_decay=0.01, **options)
+        for g in gradients:
+            w.grad = mg.tensor(g.astype(kind), device=device)
+            optimizer.step()
+        found.append(w)
+    return error(found[0], found[1].detach().numpy())
