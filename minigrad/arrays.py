@@ -27,6 +27,8 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
         TypeError: complex numbers, strings, objects, extended precision, or no type at all.
     """
     try:
+        if dtype is None:  # float64 to NumPy
+            raise TypeError
         found = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype: got {dtype!r}, expected a NumPy type such as float32") from None
@@ -95,7 +97,7 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
         first = tuple(int(i) for i in np.unravel_index(int(outside.argmax()), outside.shape))
         raise IndexError(
             f"{name}: {what} is {int(index[first])} (at position {first}), "
-            f"expected 0 to {length - 1}"
+            + (f"expected 0 to {length - 1}" if length else "but there are none to choose from")
         )
 
 

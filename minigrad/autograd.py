@@ -6,7 +6,7 @@
 to the node's ``backward``, in the order that ``graph.py`` determines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from . import kernels, writes
 from .backend import Array, array_module, device_of, follow, on_device_of, owner
 from .gradmode import mode, set_grad_enabled
-from .graph import backpropagate, tick
+from .graph import backpropagate, oldest_first, tick
 from .methods import Base
 from .ops.base import Op, Shape, shape_of
 
@@ -109,7 +109,11 @@ def backpropagate_from(
         node = output.node
         grads[node] = grads[node] + value if node in grads else value
 
+    needed = None if capture is None else _leading_to(capture, grads)
+
     def pull_back(node: Any, grad: Any) -> tuple[Any, ...]:
+        if needed is not None and node not in needed:
+            return (None,) * len(node.parents)
         if node.hooks:
             grad = _run_hooks(node, grad, outputs[0])
         is_leaf = not isinstance(node, Op)
@@ -140,6 +144,15 @@ def backpropagate_from(
     with on_device_of(seeds[0]._data), set_grad_enabled(create_graph):
         backpropagate(grads, pull_back)
     return found
+
+
+def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
+    """The nodes under ``roots`` that gradients pass on their way to ``targets``."""
+    needed: set[Any] = set()
+    for node in oldest_first(roots):
+        if node in targets or any(parent in needed for parent in node.parents):
+            needed.add(node)
+    return needed
 
 
 def _check_kept(node: Op) -> None:
@@ -306,7 +319,8 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> "tuple[Tensor | None, ...]":
-    """The gradients of (the sum of) ``outputs`` with respect to ``inputs``; no ``.grad`` changes.
+    """The gradients of (the sum of) ``outputs`` with respect to ``inputs``. No leaf's ``.grad``
+    changes, and what does not lead to an input is not computed.
 
     Args:
         outputs: scalars, or tensors with a ``grad_outputs`` of the same shape each.

@@ -30,18 +30,23 @@ def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> 
     return Tensor._wrap(to_device(array, target)).requires_grad_(requires_grad)
 
 
+def floating(dtype: Any) -> np.dtype[Any]:
+    """``dtype``, or float32 if none is given."""
+    return as_dtype(np.float32 if dtype is None else dtype)
+
+
 def zeros(
-    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+    *shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
-    return _placed(np.zeros(as_shape(shape), as_dtype(dtype)), None, device, requires_grad)
+    return _placed(np.zeros(as_shape(shape), floating(dtype)), None, device, requires_grad)
 
 
 def ones(
-    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+    *shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``."""
-    return _placed(np.ones(as_shape(shape), as_dtype(dtype)), None, device, requires_grad)
+    return _placed(np.ones(as_shape(shape), floating(dtype)), None, device, requires_grad)
 
 
 def full(
@@ -89,42 +94,43 @@ def linspace(
     start: float,
     end: float,
     steps: int,
-    dtype: Any = np.float32,
+    dtype: Any = None,
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
-    return _placed(np.linspace(start, end, steps), dtype, device, requires_grad)
+    return _placed(np.linspace(start, end, steps), floating(dtype), device, requires_grad)
 
 
 def eye(
     n: int,
     m: int | None = None,
-    dtype: Any = np.float32,
+    dtype: Any = None,
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """The identity: an (n, m) matrix with ones on its diagonal (m = n by default)."""
-    return _placed(np.eye(n, m), dtype, device, requires_grad)
+    return _placed(np.eye(n, m), floating(dtype), device, requires_grad)
 
 
 def randn(
-    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+    *shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Independent samples of the normal distribution with mean 0 and standard deviation 1."""
     sample = default_generator().standard_normal(as_shape(shape))
-    return _placed(np.asarray(sample), dtype, device, requires_grad)
+    return _placed(np.asarray(sample), floating(dtype), device, requires_grad)
 
 
 def rand(
-    *shape: Any, dtype: Any = np.float32, device: str | None = None, requires_grad: bool = False
+    *shape: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Independent samples of the uniform distribution on [0, 1)."""
     sample = np.asarray(default_generator().random(as_shape(shape)))
-    if dtype is not None and np.dtype(dtype) != np.float64:
+    kind = floating(dtype)
+    if kind != np.float64:
         # Rounding to fewer digits can give 1.0, which is not in [0, 1).
-        sample = np.minimum(sample, np.nextafter(as_dtype(dtype).type(1), as_dtype(dtype).type(0)))
-    return _placed(sample, dtype, device, requires_grad)
+        sample = np.minimum(sample, np.nextafter(kind.type(1), kind.type(0)))
+    return _placed(sample, kind, device, requires_grad)
 
 
 def randint(

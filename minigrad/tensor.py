@@ -192,7 +192,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
                 f"only leaves can be copied or pickled, and this tensor came from {self.grad_fn!r};"
                 f" use .detach()"
             )
-        return _rebuild, (type(self), self._data, self._requires_grad)
+        grad = None if self._grad is None else self._grad._data
+        return _rebuild, (type(self), self._data, self._requires_grad, grad)
 
     # ------------------------------------------------------------------- moves and types
 
@@ -364,8 +365,11 @@ class RemovableHandle:
 
     def remove(self) -> None:
         """Take the hook away; doing so twice is no error."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        for i, hook in enumerate(self._hooks):
+            if hook is self._hook:
+                del self._hooks[i]
+                break
+        self._hook = None  # the same function may have been registered again
 
 
 def tensor(
@@ -375,7 +379,8 @@ def tensor(
     return Tensor(data, dtype, device, requires_grad)
 
 
-def _rebuild(kind: type[Tensor], data: Array, requires_grad: bool) -> Tensor:
+def _rebuild(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, device=device_of(data), requires_grad=requires_grad)
+    tensor._grad = None if grad is None else Tensor(grad, device=device_of(grad))
     return tensor

@@ -76,6 +76,17 @@ def test_grad_of_something_in_the_middle():
     assert x.grad is None
 
 
+def test_grad_computes_nothing_that_does_not_lead_to_an_input():
+    x, w = leaf(2.0), leaf(3.0)
+    seen = []
+    w.register_hook(lambda grad: seen.append("w"))
+    branch = w * w
+    branch.register_hook(lambda grad: seen.append("branch"))
+    (g,) = mg.grad(x * branch, x)
+    assert g.item() == 9
+    assert seen == []
+
+
 def test_several_outputs_are_summed():
     x = leaf(2.0)
     (g,) = mg.grad([x * x, x * 3], x, [mg.tensor([0.5], mg.float64), mg.tensor([7.0], mg.float64)])
@@ -474,6 +485,47 @@ def test_a_gradient_comes_in_the_type_of_its_leaf():
     assert x.grad.dtype == mg.float32
 
 
+class TestWhatWasNotKept:
+    """A rule that reads more than it keeps is told so, in whatever way it reads."""
+
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            lambda grad, x: grad * x,
+            lambda grad, x: 3 * x**2,
+            lambda grad, x: grad * (x > 0),
+            lambda grad, x: grad + x,
+            lambda grad, x: -x,
+            lambda grad, x: x.sum(),
+        ],
+    )
+    def test_is_refused(self, rule):
+        class Careless(Op):
+            def forward(self, x):
+                return x * 1
+
+            def backward(self, grad, y, x):
+                return rule(grad, x)
+
+        with pytest.raises((TypeError, AttributeError), match="name it in `keeps`"):
+            apply(Careless(), leaf(1.0, 2.0)).sum().backward()
+
+    def test_a_subclass_may_keep_more(self):
+        class Forgetful(Op):
+            def forward(self, x):
+                return x * x
+
+            def backward(self, grad, y, x):
+                return grad * (2 * x)
+
+        class Careful(Forgetful):
+            keeps = ("x",)
+
+        x = leaf(3.0)
+        apply(Careful(), x).backward()
+        assert x.grad.item() == 6
+
+
 # ----------------------------------------------------------------------------------------- hooks
 
 
@@ -490,6 +542,11 @@ def test_hooks_see_and_may_replace_the_gradient():
     handle.remove()
     handle.remove()
     (h * 5).backward()
+    first, second = x.register_hook(seen.append), x.register_hook(seen.append)
+    first.remove()
+    first.remove()
+    assert x.hooks == [seen.append], "the other handle's hook stays"
+    second.remove()
     assert seen == [5, 150, 5]
 
 

@@ -81,3 +81,17 @@ def test_from_numpy_shares_memory():
         mg.from_numpy([1.0])
     with pytest.raises(TypeError, match="complex"):
         mg.from_numpy(np.array([1j]))
+
+
+def test_no_type_means_float32_and_is_no_type_elsewhere():
+    for tensor in (
+        mg.zeros(2, dtype=None),
+        mg.ones(2, dtype=None),
+        mg.randn(2, dtype=None),
+        mg.rand(2, dtype=None),
+        mg.eye(2, dtype=None),
+        mg.linspace(0, 1, 3, dtype=None),
+    ):
+        assert tensor.dtype == mg.float32
+    with pytest.raises(TypeError, match="expected a NumPy type"):
+        mg.zeros(2).to(dtype="nonsense")

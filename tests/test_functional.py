@@ -572,3 +572,32 @@ def test_one_hot():
     assert y.tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [0, 1, 0]]]
     assert y.dtype == np.int64
     assert F.one_hot(mg.tensor(np.zeros((0,), int)), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, y: F.cross_entropy(x, None),
+        lambda x, y: F.cross_entropy(None, y),
+        lambda x, y: F.nll_loss(x, None),
+        lambda x, y: F.mse_loss(x, None),
+        lambda x, y: F.linear(x, None),
+        lambda x, y: F.batch_norm(x, None, None, training=True, momentum=None),
+        lambda x, y: mg.cat(x),
+    ],
+)
+def test_none_and_other_kinds_are_named(call):
+    with pytest.raises(TypeError, match="expected"):
+        call(mg.ones(2, 3), mg.tensor([0, 1]))
+
+
+def test_one_length_is_enough_for_layer_norm(rng):
+    x = mg.tensor(rng.standard_normal((4, 3)))
+    np.testing.assert_array_equal(F.layer_norm(x, 3).numpy(), F.layer_norm(x, (3,)).numpy())
+
+
+def test_a_negative_eps_and_a_delta_that_is_no_number():
+    with pytest.raises(ValueError, match="eps is -1"):
+        F.batch_norm(mg.rand(4, 2), None, None, training=True, eps=-1.0)
+    with pytest.raises(ValueError, match="delta is nan"):
+        F.huber_loss(mg.rand(2), mg.rand(2), delta=float("nan"))

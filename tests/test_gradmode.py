@@ -53,3 +53,30 @@ def test_each_thread_has_its_own_mode():
         thread.start()
         thread.join()
     assert answers == [True]
+
+
+def test_set_grad_enabled_as_a_statement_holds_until_the_next():
+    mg.set_grad_enabled(False)
+    try:
+        assert not recorded()
+    finally:
+        mg.set_grad_enabled(True)
+    assert recorded()
+
+
+def test_set_grad_enabled_as_a_decorator_holds_within_the_function_only():
+    @mg.set_grad_enabled(False)
+    def function():
+        return recorded()
+
+    assert recorded()
+    assert function() is False
+    assert recorded()
+
+
+def test_a_generator_cannot_be_decorated():
+    with pytest.raises(TypeError, match="generator"):
+
+        @mg.no_grad()
+        def numbers():
+            yield recorded()

@@ -258,7 +258,7 @@ def test_not():
             ValueError,
             r"reshape: 6 elements of shape \(2, 3\) do not fit",
         ),
-        (lambda x: x.reshape(-1, -1), ValueError, r"reshape: 6 elements"),
+        (lambda x: x.reshape(-1, -1), ValueError, r"reshape: (6 elements|got)"),
         (lambda x: x.reshape(-2, 3), ValueError, r"reshape"),
         (lambda x: x.flatten(1, 0), ValueError, "flatten: start_dim 1 comes after end_dim 0"),
         (lambda x: x.flatten(2), IndexError, "flatten: dim 2"),

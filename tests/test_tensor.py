@@ -232,6 +232,15 @@ def test_leaves_can_be_copied_and_pickled(again):
     assert type(again(parameter)) is nn.Parameter
 
 
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_copy_keeps_the_gradient(again):
+    x = mg.tensor([1.5, 2.5], requires_grad=True)
+    (x * 3).backward(mg.tensor([0.5, 0.7]))
+    y = again(x)
+    np.testing.assert_array_equal(y.grad.numpy(), x.grad.numpy())
+    assert y.grad.data is not x.grad.data
+
+
 def test_a_result_cannot_be_copied_without_its_history():
     with pytest.raises(RuntimeError, match="detach"):
         copy.deepcopy(mg.tensor([1.0], requires_grad=True) * 2)

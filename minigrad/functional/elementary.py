@@ -100,6 +100,8 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def _tensors(name: str, tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     """At least one Tensor, and nothing else."""
+    if isinstance(tensors, Tensor):
+        raise TypeError(f"{name}: got one Tensor, expected a list of them")
     tensors = tuple(tensors)
     if not tensors:
         raise ValueError(f"{name}: got no tensors, expected at least one")

@@ -17,10 +17,11 @@ from ..writes import mark_written
 # ------------------------------------------------------------------------------- activations
 
 
-def expect_tensors(name: str, **values: Any) -> None:
-    """Raise a TypeError that names the first of ``values`` that is neither a Tensor nor None."""
+def expect_tensors(name: str, optional: tuple[str, ...] = (), **values: Any) -> None:
+    """Raise a TypeError that names the first of ``values`` that is no Tensor; the ``optional`` ones
+    may be None."""
     for what, value in values.items():
-        if value is not None and not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) and not (value is None and what in optional):
             raise TypeError(f"{name}: {what} is a {type(value).__name__}, expected a Tensor")
 
 
@@ -72,7 +73,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the last axis of the input does not have the weight's ``in`` features, ...
     """
     floating(input, "linear")
-    expect_tensors("linear", weight=weight, bias=bias)
+    expect_tensors("linear", ("bias",), weight=weight, bias=bias)
     shape = weight.shape
     if weight.ndim != 2:
         raise ValueError(f"linear: weight has shape {shape}, expected (out, in)")
@@ -152,20 +153,22 @@ def _batch_norm(
 ) -> Tensor:
     name = "batch_norm_sigmoid" if sigmoid else "batch_norm"
     floating(input, name)
-    expect_tensors(
-        name, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+    vectors = {
+        "running_mean": running_mean,
+        "running_var": running_var,
+        "weight": weight,
+        "bias": bias,
+    }
+    expect_tensors(name, tuple(vectors), **vectors)
+    if not isinstance(momentum, (int, float)) or not isinstance(eps, (int, float)):
+        kinds = f"{type(momentum).__name__} and {type(eps).__name__}"
+        raise TypeError(f"{name}: momentum and eps are {kinds}, expected numbers")
+    if not eps >= 0:
+        raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
     if input.ndim < 2:
         raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, ...)")
     channels = input.shape[1]
-    _check_per_channel(
-        name,
-        channels,
-        running_mean=running_mean,
-        running_var=running_var,
-        weight=weight,
-        bias=bias,
-    )
+    _check_per_channel(name, channels, **vectors)
     if input.dtype == np.float16:  # statistics of half precision are taken in float32
         w, b = _float(weight), _float(bias)
         running = running_mean, running_var
@@ -204,7 +207,7 @@ def _batch_norm(
 
 def layer_norm(
     input: Tensor,
-    normalized_shape: Sequence[int],
+    normalized_shape: int | Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -214,7 +217,9 @@ def layer_norm(
     input: (..., *normalized_shape); weight, bias: normalized_shape.
     """
     floating(input, "layer_norm")
-    expect_tensors("layer_norm", weight=weight, bias=bias)
+    expect_tensors("layer_norm", ("weight", "bias"), weight=weight, bias=bias)
+    if isinstance(normalized_shape, int):
+        normalized_shape = (normalized_shape,)
     shape = tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise ValueError(f"layer_norm: input has shape {input.shape}, expected (..., *{shape})")

@@ -82,7 +82,11 @@ def cross_entropy(
         ValueError: shapes do not fit.
     """
     _check_reduction(reduction, "cross_entropy")
-    expect_tensors("cross_entropy", target=target, weight=weight)
+    expect_tensors("cross_entropy", ("weight",), input=input, target=target, weight=weight)
+    if input.dtype == np.float16:  # long sums of half precision are taken in float32
+        wide = input.float(), target.float() if target.dtype == np.float16 else target
+        factor = None if weight is None else weight.float()
+        return cross_entropy(*wide, factor, ignore_index, reduction, label_smoothing).half()
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     probabilities = target.dtype.kind == "f" and target.shape == input.shape
@@ -138,7 +142,7 @@ def nll_loss(
     input: log-probabilities, (N, C), (C,) or (N, C, d1, ...); the rest as in ``cross_entropy``.
     """
     _check_reduction(reduction, "nll_loss")
-    expect_tensors("nll_loss", target=target, weight=weight)
+    expect_tensors("nll_loss", ("weight",), target=target, weight=weight)
     rows, labels = _rows_of_classes("nll_loss", input, target)
     classes = rows.shape[1]
     _check_labels("nll_loss", labels, classes, ignore_index)
@@ -180,7 +184,7 @@ def huber_loss(
 ) -> Tensor:
     """Half the squared error up to ``delta``, linear beyond; averaged over all elements."""
     input, target = _same_shape("huber_loss", input, target)
-    if delta <= 0:
+    if not delta > 0:
         raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
     return _reduced(apply(ops.Huber(float(delta)), input, target), reduction, "huber_loss")
 

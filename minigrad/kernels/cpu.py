@@ -39,22 +39,29 @@ def keep_pages() -> None:
 keep_pages()
 
 
-@lru_cache(maxsize=256)
-def _averages(n: int, dtype: np.dtype[Any]) -> Array:
-    """(n,) of 1/n: ``_averages(n) @ x`` is the mean of each column."""
-    return np.full(n, 1 / n, dtype)
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _ones(n: int, dtype: np.dtype[Any]) -> Array:
     """(n,) of 1: ``_ones(n) @ x`` is the sum of each column."""
     return np.ones(n, dtype)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _rows(n: int) -> Array:
     """0, 1, ..., n - 1."""
     return np.arange(n)
+
+
+def _column_means(x: Array) -> Array:
+    """The mean of each column. Of many rows, the sums of each few thousand are added in float64:
+    one long sum in float32 loses a digit for every hundredfold of its length."""
+    n = len(x)
+    if n <= 4096:
+        return _ones(n, x.dtype) @ x / n
+    total = np.zeros(x.shape[1])
+    for start in range(0, n, 4096):
+        rows = x[start : start + 4096]
+        total += _ones(len(rows), x.dtype) @ rows
+    return (total / n).astype(x.dtype)
 
 
 def _is_matrix(x: Array) -> bool:
@@ -114,29 +121,19 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
 def batch_norm_forward(
     op: ops.BatchNorm, x: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Any:
-    """y = c (gamma r) + (beta - missed gamma r), with c = x - mean.
-
-    ``missed`` is what the rounding of the mean has left in c: its mean. Instead of a pass over the
-    matrix to take it out of c, it is taken into the vectors:
-
-        x_hat = (c - missed) r,    var = mean(c^2) - missed^2
-
-    where missed is far smaller than c, so nothing cancels.
-    """
+    """y = c (gamma r) + beta, with c = x - mean: x_hat is never written."""
     if not _is_matrix(x) or beta is None:
         return None
-    average = _averages(len(x), x.dtype)
-    mean = average @ x
+    mean = _column_means(x)
     centred = x - mean
-    missed = average @ centred
+    missed = _column_means(centred)  # what the rounding of the mean has left
+    centred -= missed
     y = centred * centred
-    var = average @ y
-    var -= missed * missed
+    var = _column_means(y)
     r = 1 / np.sqrt(var + op.eps)
-    scale = gamma * r
-    np.multiply(centred, scale, out=y)
-    y += beta - missed * scale
-    op.workspace = centred, missed, r
+    np.multiply(centred, gamma * r, out=y)
+    y += beta
+    op.workspace = centred, r
     op.batch_mean, op.batch_var = mean + missed, var
     return y
 
@@ -149,22 +146,16 @@ def batch_norm_backward(
     gamma: Array | None = None,
     beta: Array | None = None,
 ) -> Any:
-    """dx = gamma r (dy - mean(dy) - x_hat mean(dy x_hat)), with x_hat = (c - missed) r put in:
-
-    mean(dy x_hat) = r (mean(dy c) - missed mean(dy)) =: k
-    dx = gamma r (dy - c (r k) - (mean(dy) - missed r k))
-    """
+    """dx = gamma r (dy - mean(dy) - c r k),  k = mean(dy x_hat) = r mean(dy c)."""
     if op.workspace is None:
         return None
-    centred, missed, r = op.workspace
-    average = _averages(len(grad), grad.dtype)
-    mean_dy = average @ grad
+    centred, r = op.workspace
+    mean_dy = _column_means(grad)
     dx = grad * centred
-    k = r * (average @ dx - missed * mean_dy)
-    rk = r * k
-    np.multiply(centred, rk, out=dx)
+    k = r * _column_means(dx)
+    np.multiply(centred, r * k, out=dx)
     np.subtract(grad, dx, out=dx)
-    dx -= mean_dy - missed * rk
+    dx -= mean_dy
     dx *= gamma * r
     n = len(grad)
     return dx, k * n, mean_dy * n

@@ -126,6 +126,10 @@ class Base:
         """``self``, or of half precision its float32 values: sums of float16 lose digits."""
         return self.to(np.float32) if self._data.dtype == np.float16 else self._floating()
 
+    def _narrowed(self, result: "Tensor") -> "Tensor":
+        """``result``, computed from ``_wide``, in half precision if that is what ``self`` is."""
+        return result.half() if self._data.dtype == np.float16 else result
+
     def _floating(self) -> Any:
         """``self``, or for integers and booleans their float32 values."""
         return self if self._data.dtype.kind == "f" else self.to(np.float32)

@@ -44,14 +44,12 @@ class Reductions(Base):
     @numpy_spelling
     def var(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
         """The variance over ``dim``: squared distances from the mean, divided by n - correction."""
-        variance = self._wide()._reduce(ops.Var, dim, keepdim, correction)
-        return variance.half() if self._data.dtype == np.float16 else variance
+        return self._narrowed(self._wide()._reduce(ops.Var, dim, keepdim, correction))
 
     @numpy_spelling
     def std(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> "Tensor":
         """The standard deviation over ``dim``: the root of ``var``."""
-        deviation = self._wide()._reduce(ops.Std, dim, keepdim, correction)
-        return deviation.half() if self._data.dtype == np.float16 else deviation
+        return self._narrowed(self._wide()._reduce(ops.Std, dim, keepdim, correction))
 
     @numpy_spelling
     def amax(self, dim: Dims = None, keepdim: bool = False) -> "Tensor":
@@ -66,7 +64,7 @@ class Reductions(Base):
     @numpy_spelling
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> "Tensor":
         """log(sum(exp(self))) over ``dim``, without overflow."""
-        return self._floating()._reduce(ops.LogSumExp, dim, keepdim)
+        return self._narrowed(self._wide()._reduce(ops.LogSumExp, dim, keepdim))
 
     @numpy_spelling
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -89,17 +87,19 @@ class Reductions(Base):
     @numpy_spelling
     def softmax(self, dim: int) -> "Tensor":
         """e ** self, divided by its sum along ``dim``."""
-        return self._unary(ops.Softmax(normalize_dim(dim, self._data.ndim, "softmax")))
+        op = ops.Softmax(normalize_dim(dim, self._data.ndim, "softmax"))
+        return self._narrowed(self.apply_op(op, self._wide()))
 
     @numpy_spelling
     def log_softmax(self, dim: int) -> "Tensor":
         """The logarithm of ``softmax``, accurate for small probabilities."""
-        return self._unary(ops.LogSoftmax(normalize_dim(dim, self._data.ndim, "log_softmax")))
+        op = ops.LogSoftmax(normalize_dim(dim, self._data.ndim, "log_softmax"))
+        return self._narrowed(self.apply_op(op, self._wide()))
 
     @numpy_spelling
     def cumsum(self, dim: int) -> "Tensor":
         """The running sum along ``dim``."""
         op = ops.CumSum(normalize_dim(dim, self._data.ndim, "cumsum"))
         if self._data.dtype == np.float16:
-            return self.apply_op(op, self.to(np.float32)).half()
+            return self._narrowed(self.apply_op(op, self._wide()))
         return self.apply_op(op, self)

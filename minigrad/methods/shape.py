@@ -24,7 +24,7 @@ class Shapes(Base):
     def reshape(self, *shape: Any) -> "Tensor":
         """The same elements in another shape; one length may be -1 and is worked out."""
         wanted = as_shape(shape)
-        if any(n < -1 for n in wanted):
+        if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
             raise ValueError(f"reshape: got {wanted}, expected lengths, or -1 for one of them")
         try:
             return self.apply_op(ops.Reshape(wanted), self)

@@ -67,7 +67,7 @@ class ReLU(Op):
         return array_module(x).maximum(x, 0)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return masked(y > 0, grad)
+        return masked(~(y <= 0), grad)  # also where y is NaN
 
 
 class LeakyReLU(Op):

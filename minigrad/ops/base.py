@@ -54,7 +54,7 @@ class Op:
 
     def __init_subclass__(cls) -> None:
         """Turn the names in ``keeps`` into positions, once per class."""
-        if "backward" not in cls.__dict__:
+        if not {"backward", "keeps"} & set(cls.__dict__):
             return
         code = cls.backward.__code__
         output, *inputs = code.co_varnames[2 : code.co_argcount]  # after self and grad
@@ -120,6 +120,15 @@ class Shape:
         raise AttributeError(
             f"backward reads .{name} of an argument that was not kept; name it in `keeps`"
         )
+
+    __array_ufunc__ = None  # so that array * Shape comes to __rmul__
+
+    def _refuse(self, *other: Any) -> Any:
+        raise TypeError("backward reads an argument that was not kept; name it in `keeps`")
+
+    __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __matmul__ = __getitem__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = __neg__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
 
 
 shape_of = functools.lru_cache(maxsize=4096)(Shape)

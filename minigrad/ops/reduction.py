@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, add_up, broadcast_to, keep_dims, run
+from .base import Op, add_up, broadcast_to, keep_dims, run, wide
 from .elementwise import Cast, Exp
 from .selection import masked
 
@@ -53,11 +53,14 @@ class Mean(Reduction):
 
     def forward(self, x: Array) -> Array:
         n = self.count(x)
-        total = add_up(x, self.axes(x), self.keepdim)
-        return total / n if n else total * math.nan
+        total = x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=wide(x.dtype))
+        mean = total / n if n else total * math.nan
+        return mean.astype(x.dtype, copy=False)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return broadcast_to((grad / max(self.count(x), 1)).reshape(self.kept_shape(x)), x.shape)
+        return broadcast_to(
+            (grad * (1 / max(self.count(x), 1))).reshape(self.kept_shape(x)), x.shape
+        )
 
 
 class Var(Reduction):

@@ -19,10 +19,10 @@ class Maximum(Op):
         return array_module(a).maximum(a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
-        tie = masked(a == b, grad * 0.5)
+        tie, half = a == b, grad * 0.5
         return (
-            unbroadcast(masked(a > b, grad) + tie, a.shape),
-            unbroadcast(masked(a < b, grad) + tie, b.shape),
+            unbroadcast(run(Where(), tie, half, masked(~(a < b), grad)), a.shape),
+            unbroadcast(run(Where(), tie, half, masked(~(a > b), grad)), b.shape),
         )
 
 
@@ -35,10 +35,10 @@ class Minimum(Op):
         return array_module(a).minimum(a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
-        tie = masked(a == b, grad * 0.5)
+        tie, half = a == b, grad * 0.5
         return (
-            unbroadcast(masked(a < b, grad) + tie, a.shape),
-            unbroadcast(masked(a > b, grad) + tie, b.shape),
+            unbroadcast(run(Where(), tie, half, masked(~(a > b), grad)), a.shape),
+            unbroadcast(run(Where(), tie, half, masked(~(a < b), grad)), b.shape),
         )
 
 

@@ -127,6 +127,25 @@ def test_batch_norm_of_a_large_offset_is_exact_to_five_digits(rng):
     np.testing.assert_allclose(op.batch_var, wide.var(0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("value", [5.0, 1.09e8, 354812000.0, 5.9e10])
+@pytest.mark.parametrize("n", [10, 20, 50, 64, 100])
+def test_a_constant_column_has_no_variance_however_large_it_is(value, n):
+    x = np.full((n, 3), value, np.float32)
+    op, rule = ops.BatchNorm(1e-5), ops.BatchNorm(1e-5)
+    y = cpu.batch_norm_forward(op, x, np.ones(3, np.float32), np.zeros(3, np.float32))
+    assert (op.batch_var >= 0).all()
+    assert np.abs(y - rule.forward(x)).max() <= 1
+
+
+@pytest.mark.parametrize("n", [30_000, 100_000])
+def test_batch_norm_of_many_rows_keeps_its_digits(rng, n):
+    x = (rng.standard_normal((n, 2)) + 1e4).astype(np.float32)
+    y = cpu.batch_norm_forward(ops.BatchNorm(1e-5), x, np.ones(2, np.float32), np.zeros(2, "f4"))
+    wide = x.astype(np.float64)
+    exact = (wide - wide.mean(0)) / np.sqrt(wide.var(0) + 1e-5)
+    assert np.abs(y - exact).max() < 1e-5
+
+
 def test_a_constant_feature_stays_finite():
     x = np.full((8, 3), 5.0, np.float32)
     op = ops.BatchNorm(1e-5)

@@ -286,3 +286,23 @@ def test_logsumexp_lies_between_its_bounds(x):
     """max <= logsumexp <= max + log n."""
     y = mg.tensor(x).logsumexp(0).item()
     assert max(x) <= y <= max(x) + math.log(len(x)) + 1e-12 * abs(max(x))
+
+
+@pytest.mark.parametrize("n", [700, 10_000, 70_000])
+def test_the_mean_of_half_precision_does_not_overflow_on_its_way(n):
+    x = mg.full((n,), 100.0).half().requires_grad_()
+    mean = x.mean()
+    assert mean.item() == 100
+    mean.backward()
+    assert x.grad.numpy()[0] == np.float16(1 / n)
+
+
+def test_long_softmaxes_of_half_precision(rng):
+    x = mg.tensor(rng.standard_normal((5000, 2)), dtype=mg.float16)
+    exact = np.exp(x.numpy().astype(np.float64))
+    exact /= exact.sum(0)
+    np.testing.assert_allclose(x.softmax(0).numpy(), exact, rtol=0.05, atol=1e-6)
+    assert mg.zeros(4096, 2).half().logsumexp(0).numpy()[0] == np.float16(np.log(4096))
+    labels = mg.zeros(70_000, dtype=mg.int64)
+    loss = mg.functional.cross_entropy(mg.zeros(70_000, 4).half(), labels)
+    assert loss.item() == np.float16(np.log(4))

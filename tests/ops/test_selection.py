@@ -74,3 +74,11 @@ def test_clamp_gradients_layouts_types(rng, check, check_layouts, check_types):
         check(fn, x)
         check_layouts(fn, x)
         check_types(fn, x)
+
+
+def test_nan_passes_its_gradient():
+    x = mg.tensor([float("nan"), 2.0], requires_grad=True)
+    seed = mg.tensor([0.3, 0.7])
+    for y in (x.relu(), x.maximum(mg.tensor([1.0, 1.0])), x.minimum(mg.tensor([1.0, 3.0]))):
+        (g,) = mg.grad(y, x, seed)
+        np.testing.assert_array_equal(g.numpy(), seed.numpy())
