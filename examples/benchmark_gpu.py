@@ -127,7 +127,7 @@ def ceilings(problem: Problem, budget: float, quick: bool) -> dict[str, float]:
         g @ w
         g.T @ x
 
-    large = draw(2**18 if quick else 2**27)
+    large = cupy.arange(2**18 if quick else 2**27, dtype=np.float32)
     copied = cupy.empty_like(large)
     per_copy = timed(lambda: cupy.copyto(copied, large), budget)
     return {

@@ -5,11 +5,13 @@ import json
 import operator
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.strict_cupy import linalg
 from tests.strict_cupy.stand_in import (
     HiddenSync,
     WrongOnGPU,
@@ -235,3 +237,36 @@ def test_the_snapshot_is_that_of_an_installed_cupy() -> None:
     missing = [n for n in (*api["functions"], *api["ufuncs"]) if not hasattr(cupy, n)]
     missing += [n for n in api["ndarray"] if not hasattr(cupy.ndarray, n)]
     assert not missing
+
+
+# ------------------------------------------------------------------ memory shared, products in TF32
+
+
+def test_memory_is_shared_by_dlpack_and_by_its_address() -> None:
+    ours = cp.asarray([[1.5, 2.5], [3.5, 4.5]])
+    views = cp.from_dlpack(ours.T), cp.asarray(SimpleNamespace(**interface_of(ours[:, 1])))
+    ours[0, 1] = 9.0
+    assert views[0].get().tolist() == [[1.5, 3.5], [9.0, 4.5]]
+    assert views[1].get().tolist() == [9.0, 4.5]
+
+
+def interface_of(array: Any) -> dict[str, Any]:
+    return {"__cuda_array_interface__": array.__cuda_array_interface__}
+
+
+def test_dlpack_refuses_what_cupy_refuses() -> None:
+    with pytest.raises(TypeError, match="not a GPU's"):
+        cp.from_dlpack(np.ones(3))
+    with cp.cuda.Device(1):
+        there = cp.asarray([1.0])
+    with pytest.raises(ValueError, match="another device"):
+        there.__dlpack__()
+
+
+def test_tf32_keeps_ten_bits() -> None:
+    exact = np.float32([1 + 2**-10, -3.5, 2**-100, 0])
+    np.testing.assert_array_equal(linalg.shortened(exact), exact)
+    np.testing.assert_array_equal(linalg.shortened(np.float32([1 + 2**-12])), [1])
+    x = np.random.default_rng(1).normal(size=1000).astype(np.float32)
+    off = np.abs(linalg.shortened(x) / x - 1)
+    assert 2**-12 < off.max() <= 2**-11
