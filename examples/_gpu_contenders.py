@@ -85,7 +85,10 @@ class Torch:
         self.model = torch.nn.Sequential(*layers[:-2]).to(self.device)
         self.sets = [tuple(torch.from_numpy(a).to(self.device) for a in pair) for pair in data]
         self.beginning = copy.deepcopy(self.model.state_dict())
-        self.loss = torch.compile(self.forward, dynamic=False) if compiled else self.forward
+        self.loss = self.forward
+        if compiled:  # anew for each problem: after a few shapes, PyTorch would give up on more
+            torch.compiler.reset()
+            self.loss = torch.compile(self.forward, dynamic=False, fullgraph=True)
 
     def forward(self, x: Any, labels: Any) -> Any:
         """The loss."""
