@@ -60,6 +60,8 @@ CPU = Device("cpu")
 def array_module(array: Array) -> Any:
     """``numpy`` or ``cupy``, whichever made ``array``. (Where CuPy was never imported, no CuPy
     array can exist, so this costs a dictionary look-up.)"""
+    if type(array) is np.ndarray:
+        return np
     cupy = sys.modules.get("cupy")
     return cupy if cupy is not None and isinstance(array, cupy.ndarray) else np
 

@@ -12,6 +12,8 @@ detached tensor counts as well.
 import weakref
 from typing import Any
 
+import numpy as np
+
 from .backend import Array, forget_host_copy, owner
 from .graph import tick
 
@@ -26,7 +28,8 @@ def mark_written(array: Array) -> None:
     latest = tick()
     memory = owner(array)
     key = id(memory)
-    forget_host_copy(memory)
+    if not isinstance(memory, np.ndarray):
+        forget_host_copy(memory)
     entry = _written.get(key)
     if entry is None:
         # The entry goes when the memory does; without that, a new array at the same address

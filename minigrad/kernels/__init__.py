@@ -38,7 +38,9 @@ def _tables(array: Array) -> tuple[Table, Table]:
 def in_place(name: str, array: Array, *arguments: Any) -> bool:
     """Run the kernel ``name`` that changes ``array`` and others in place, if there is one for this
     case: the step of an optimiser, running statistics. If it is False, nothing has changed."""
-    kernel = None if array_module(array) is np else cuda.IN_PLACE.get(name)
+    if array_module(array) is np:
+        return False
+    kernel = cuda.IN_PLACE.get(name)
     return kernel is not None and kernel(array, *arguments)
 
 

@@ -46,6 +46,11 @@ class Optimizer:
         self.state: dict[Tensor, dict[str, Any]] = {}
         if isinstance(params, Tensor):
             raise TypeError(f"{self.name}: params is one Tensor, expected a list of them: [tensor]")
+        if not isinstance(params, Iterable) or hasattr(params, "parameters"):
+            raise TypeError(
+                f"{self.name}: params is a {type(params).__name__}, expected Tensors or groups of "
+                f"them; pass model.parameters()"
+            )
         groups = list(params)
         if not groups:
             raise ValueError(
@@ -129,12 +134,15 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    state = self.state.setdefault(parameter, {})
+                grad = parameter.grad
+                if grad is None:
+                    continue
+                w, state = parameter.data, self.state.setdefault(parameter, {})
+                if state:
                     self._check_state(parameter, state)
-                    with on_device_of(parameter.data):
-                        self.update(parameter.data, parameter.grad.data, state, group)
-                    mark_written(parameter.data)
+                with on_device_of(w):
+                    self.update(w, grad.data, state, group)
+                mark_written(w)
         return loss
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
