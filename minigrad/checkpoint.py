@@ -125,7 +125,8 @@ def _stored(array: Any, path: str, entries: Entries) -> str:
         raise TypeError(f"save: {_place(path)} is an array of {array.dtype}, expected numbers")
     host = np.array(to_device(array, CPU), dtype=array.dtype.newbyteorder("="), order="C")
     name = path.replace("\0", "_").replace("\\", "_") or "tensor"  # zip archives change these
-    while name in entries or name in RESERVED:
+    # NumPy takes "a.npy" for the file that holds the entry "a".
+    while name in entries or name in RESERVED or name.endswith(".npy"):
         name += "_"
     entries[name] = host
     return name
@@ -157,8 +158,9 @@ def _write_npz(path: Path, entries: Entries, structure: str) -> None:
 
 
 def _read_npz(path: Path) -> tuple[Entries, str | None]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        entries = {name: archive[name] for name in archive.files}
+    with path.open("rb") as packed, np.load(packed, allow_pickle=False) as archive:
+        # By the names of the files: an entry "a.npy" could not be told from "a" otherwise.
+        entries = {file.removesuffix(".npy"): archive[file] for file in archive.zip.namelist()}
     structure = entries.pop(STRUCTURE, None)
     return entries, None if structure is None else str(structure)
 

@@ -272,3 +272,24 @@ def test_without_safetensors_the_message_says_what_to_install(tmp_path, monkeypa
     ):
         with pytest.raises(ImportError, match=r"minigrad\[io\]"):
             call()
+
+
+@endings
+def test_names_that_look_like_files_are_not_mixed_up(ending: str, tmp_path: Path) -> None:
+    obj = {"a": mg.full((2,), 3.5), "a.npy": mg.full((3,), 7.5), "a.npy_": mg.full((4,), 9.5)}
+    path = tmp_path / f"x{ending}"
+    save(obj, path)
+    assert same(load(path), obj)
+    if ending == ".npz":  # other tools find each array under one name, too
+        with np.load(path) as archive:
+            sizes = sorted(archive[name].size for name in archive.files)
+        assert sizes == [1, 2, 3, 4]  # 1: how they nest
+
+
+def test_a_file_whose_entries_are_named_like_files_loads(tmp_path: Path) -> None:
+    arrays = {"a": np.full(2, 3.5), "a.npy": np.full(3, 7.5)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    loaded = load(tmp_path / "x.npz")
+    assert {name: t.numpy().tolist() for name, t in loaded.items()} == {
+        name: array.tolist() for name, array in arrays.items()
+    }
