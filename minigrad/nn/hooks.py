@@ -7,15 +7,24 @@ gradient through the layer. Several inputs are joined into one vector for it, be
 there one moment in the backward pass at which the gradients of all of them are known.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..functional import cat
 from ..gradmode import is_grad_enabled
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor
 
 BackwardHook = Callable[[Any, tuple[Tensor | None, ...], tuple[Tensor | None, ...]], Any]
 Gradients = tuple[Tensor | None, ...]
+
+
+def added(hooks: list[Any], hook: Any) -> RemovableHandle:
+    """Add ``hook`` to ``hooks``; the handle's ``remove`` takes it out."""
+    if not callable(hook):
+        raise TypeError(f"hook: got a {type(hook).__name__}, expected a function")
+    hooks.append(hook)
+    return RemovableHandle(hooks, hook)
 
 
 def run_watched(
@@ -35,8 +44,8 @@ def run_watched(
         for hook in hooks:
             answer = hook(module, grad_input, grad_output)
             if answer is not None:
-                grad_input = answer if isinstance(answer, tuple) else (answer,)
-                _check(module, grad_input, args, inputs)
+                given, grad_input = grad_input, answer if isinstance(answer, tuple) else (answer,)
+                _check(module, grad_input, given, args, inputs)
         return grad_input
 
     def at_input(grads: Gradients) -> Gradients:
@@ -59,7 +68,11 @@ def run_watched(
     outputs = (output,) if isinstance(output, Tensor) else tuple(output)
     places = _places(outputs)
     passed = _passed(outputs, places, at_output)
-    return passed[0] if isinstance(output, Tensor) else type(output)(passed)
+    if isinstance(output, Tensor):
+        return passed[0]
+    if isinstance(output, list):
+        return list(passed)
+    return type(output)._make(passed) if hasattr(output, "_make") else passed  # a namedtuple
 
 
 def _places(values: tuple[Any, ...]) -> list[int]:
@@ -76,7 +89,8 @@ def _passed(
     values: tuple[Any, ...], places: list[int], hook: Callable[[Gradients], Gradients]
 ) -> tuple[Any, ...]:
     """``values`` with the Tensors at ``places`` one operation later; in the backward pass
-    ``hook`` gets all of their gradients, and what it returns goes on."""
+    ``hook`` gets all of their gradients (None of one that nothing depends on), and what it returns
+    goes on."""
     tensors = [values[i] for i in places]
     if not tensors:
         return values
@@ -87,14 +101,25 @@ def _passed(
     else:
         sizes, shapes = [t.numel() for t in tensors], [t.shape for t in tensors]
         joined = cat([t.reshape(-1) for t in tensors])
-        joined.register_hook(lambda grad: _flat(hook(_unflat(grad, sizes, shapes))))
         pieces = _unflat(joined, sizes, shapes)
+        arrived: set[int] = set()  # in the joined gradient, what did not arrive would be zeros
+
+        def at_joined(flat: Tensor) -> Tensor:
+            grads = _unflat(flat, sizes, shapes)
+            answer = hook(tuple(g if i in arrived else None for i, g in enumerate(grads)))
+            arrived.clear()
+            changed = [b if a is None else a for a, b in zip(answer, grads, strict=True)]
+            return cat([g.reshape(-1) for g in changed])
+
+        joined.register_hook(at_joined)
+        for i, piece in enumerate(pieces):
+            piece.register_hook(functools.partial(_note, arrived, i))
     replaced = dict(zip(places, pieces, strict=True))
     return tuple(replaced.get(i, v) for i, v in enumerate(values))
 
 
-def _flat(grads: Sequence[Any]) -> Tensor:
-    return cat([g.reshape(-1) for g in grads])
+def _note(arrived: set[int], number: int, grad: Tensor) -> None:
+    arrived.add(number)
 
 
 def _unflat(flat: Tensor, sizes: list[int], shapes: list[tuple[int, ...]]) -> tuple[Tensor, ...]:
@@ -102,11 +127,15 @@ def _unflat(flat: Tensor, sizes: list[int], shapes: list[tuple[int, ...]]) -> tu
     return tuple(piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
 
 
-def _check(module: Any, answer: tuple[Any, ...], args: tuple[Any, ...], inputs: list[int]) -> None:
-    """What a hook returned must fit the inputs."""
+def _check(
+    module: Any, answer: tuple[Any, ...], given: Gradients, args: tuple[Any, ...], inputs: list[int]
+) -> None:
+    """What a hook returned must fit the inputs; None only where it was given None."""
     expected = [tuple(args[i].shape) if i in inputs else None for i in range(len(args))]
     got = [tuple(g.shape) if isinstance(g, Tensor) else None for g in answer]
-    if len(got) != len(expected) or any(got[i] != expected[i] for i in inputs):
+    if len(got) != len(expected) or any(
+        got[i] != expected[i] and not (answer[i] is None and given[i] is None) for i in inputs
+    ):
         raise RuntimeError(
             f"{type(module).__name__}: a full backward hook returned gradients of shapes {got}, "
             f"expected {expected}: one for each positional argument"

@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import as_dtype
 from ..backend import Device, import_cupy
 from ..tensor import RemovableHandle, Tensor
-from .hooks import BackwardHook, run_watched
+from .hooks import BackwardHook, added, run_watched
 from .parameter import Parameter, clear_gradients
 from .state import IncompatibleKeys, load_into
 
@@ -82,12 +82,12 @@ class Module:
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Have ``hook(module, args)`` called before each forward; what it returns, if anything,
         takes the place of the positional arguments. The handle's ``remove`` ends it."""
-        return _added(self._pre_hooks, hook)
+        return added(self._pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Have ``hook(module, args, output)`` called after each forward; what it returns, if
         anything, takes the place of the output. The handle's ``remove`` ends it."""
-        return _added(self._forward_hooks, hook)
+        return added(self._forward_hooks, hook)
 
     def register_full_backward_hook(self, hook: BackwardHook) -> RemovableHandle:
         """Have ``hook(module, grad_input, grad_output)`` called in each backward pass.
@@ -97,7 +97,7 @@ class Module:
         Where no input requires a gradient, the hook is called all the same, as soon as
         ``grad_output`` is there. The handle's ``remove`` ends it.
         """
-        return _added(self._backward_hooks, hook)
+        return added(self._backward_hooks, hook)
 
     # ----------------------------------------------------------------------- registering
 
@@ -168,6 +168,14 @@ class Module:
         object.__delattr__(self, name)
         self._members.pop(name, None)
         self._not_saved.discard(name)
+
+    def __copy__(self) -> Self:
+        """A module with the same members; what is added to one is not added to the other."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for name in ("_members", "_not_saved", "_pre_hooks", "_forward_hooks", "_backward_hooks"):
+            twin.__dict__[name] = self.__dict__[name].copy()
+        return twin
 
     def __getattr__(self, name: str) -> Any:
         """Reached only for names that do not exist."""
@@ -315,8 +323,11 @@ class Module:
             raise TypeError(f"to: a module cannot be made {as_dtype(dtype)}, only a floating type")
         for tensor in [*self.parameters(), *self.buffers()]:
             wanted = dtype if tensor.dtype.kind == "f" else None
+            moved = tensor.detach().to(device=device, dtype=wanted)
+            if moved.data is tensor.data:  # assigning it would count as a change
+                continue
             gradient, tensor.grad = tensor.grad, None
-            tensor.data = tensor.detach().to(device=device, dtype=wanted)
+            tensor.data = moved
             if gradient is not None:
                 tensor.grad = gradient.detach().to(device=device, dtype=wanted)
         return self
@@ -386,10 +397,3 @@ class Module:
         if not lines:
             return f"{kind}({extra})"
         return "\n".join([f"{kind}({extra}", *lines]).replace("\n", "\n  ") + "\n)"
-
-
-def _added(hooks: list[Any], hook: Any) -> RemovableHandle:
-    if not callable(hook):
-        raise TypeError(f"hook: got a {type(hook).__name__}, expected a function")
-    hooks.append(hook)
-    return RemovableHandle(hooks, hook)

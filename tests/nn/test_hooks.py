@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -235,3 +236,78 @@ def test_hooks_see_what_pytorchs_see(torch, rng) -> None:
     for ours, theirs in zip(*results, strict=True):
         for mine, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("used", [0, 1])
+def test_an_output_that_is_not_used_has_no_gradient(used: int, rng) -> None:
+    layer, seen = TwoInTwoOut(), []
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append(go))
+    a, b = (mg.tensor(rng.normal(size=3), requires_grad=True) for _ in range(2))
+    dy = mg.tensor(rng.normal(size=3))
+    outputs = layer(a, b)
+    outputs[used].backward(dy, retain_graph=True)
+    (outputs[0] * 2 + outputs[1] * 3).backward(dy)
+    first, second = seen
+    assert first[1 - used] is None
+    np.testing.assert_array_equal(first[used].numpy(), dy.numpy())
+    np.testing.assert_allclose(second[0].numpy(), 2 * dy.numpy())
+    np.testing.assert_allclose(second[1].numpy(), 3 * dy.numpy())
+
+
+def test_an_input_that_is_not_used_has_no_gradient(rng) -> None:
+    class First(nn.Module):
+        def forward(self, a: mg.Tensor, b: mg.Tensor) -> mg.Tensor:
+            return a * 2.5
+
+    layer, seen = First(), []
+
+    def triple(module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple:
+        seen.append(grad_input)
+        return (grad_input[0] * 3, grad_input[1])
+
+    layer.register_full_backward_hook(triple)
+    a, b = (mg.tensor(rng.normal(size=4), requires_grad=True) for _ in range(2))
+    dy = mg.tensor(rng.normal(size=4))
+    layer(a, b).backward(dy)
+    assert seen[0][1] is None
+    np.testing.assert_allclose(a.grad.numpy(), 7.5 * dy.numpy())
+
+
+class Moments(NamedTuple):
+    mean: mg.Tensor
+    count: int
+    spread: mg.Tensor
+
+
+class Parts(tuple):
+    """A tuple that cannot be made from its elements alone, as it wants a name."""
+
+    def __new__(cls, parts: tuple, name: str) -> "Parts":
+        return super().__new__(cls, parts)
+
+
+def test_a_namedtuple_stays_one() -> None:
+    class Measure(nn.Module):
+        def forward(self, x: mg.Tensor) -> Moments:
+            return Moments(x.mean(), 7, x.std())
+
+    layer, seen = Measure(), []
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append(go))
+    y = layer(mg.tensor([0.5, 2.5, 4.0], requires_grad=True))
+    assert isinstance(y, Moments)
+    assert y.count == 7
+    y.spread.backward(mg.tensor(2.5))
+    assert [g if g is None else g.item() for g in seen[0]] == [None, None, 2.5]
+
+
+def test_another_kind_of_tuple_becomes_a_plain_one() -> None:
+    class Split(nn.Module):
+        def forward(self, x: mg.Tensor) -> Parts:
+            return Parts((x * 2, x * 3), "halves")
+
+    layer = Split()
+    layer.register_full_backward_hook(lambda *_: None)
+    x = mg.tensor([0.5], requires_grad=True)
+    double, triple = layer(x)
+    (double + triple).backward(mg.tensor([1.5]))
+    assert x.grad.item() == 7.5

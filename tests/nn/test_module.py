@@ -358,3 +358,38 @@ def test_repr_and_names_are_those_of_pytorch(torch) -> None:
     assert repr(ours) == repr(theirs).replace(options_not_offered, "")
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert [n for n, _ in ours.named_modules()] == [n for n, _ in theirs.named_modules()]
+
+
+@pytest.mark.parametrize("move", [lambda m: m.to("cpu"), lambda m: m.float(), lambda m: m.cpu()])
+def test_a_move_that_changes_nothing_is_no_change(move, rng) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    x = mg.tensor(rng.normal(size=(5, 3)).astype(np.float32))
+    dy = mg.tensor(rng.normal(size=(5, 2)).astype(np.float32))
+    model(x).backward(dy)
+    expected = [p.grad.numpy().copy() for p in model.parameters()]
+    kept = [p.grad for p in model.parameters()]
+    y = model(x)
+    move(model)
+    assert all(p.grad is grad for p, grad in zip(model.parameters(), kept, strict=True))
+    model.zero_grad()
+    y.backward(dy)
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(parameter.grad.numpy(), gradient)
+
+
+def test_a_shallow_copy_has_members_of_its_own() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model.register_buffer("scale", mg.ones(1), persistent=False)
+    twin = copy.copy(model)
+    assert twin[0] is model[0]
+    assert set(twin.state_dict()) == set(model.state_dict())
+    twin.extra = nn.Linear(3, 1)
+    twin.register_forward_hook(lambda *_: pytest.fail("the hook is the copy's"))
+    del twin.scale
+    assert [name for name, _ in model.named_children()] == ["0", "1"]
+    assert [name for name, _ in model.named_parameters()] == [
+        "0.weight", "0.bias", "1.weight", "1.bias",
+    ]  # fmt: skip
+    assert next(name for name, _ in model.named_buffers()) == "scale"
+    model(mg.randn(4, 2))
+    assert "extra.weight" in twin.state_dict()
