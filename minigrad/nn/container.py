@@ -35,6 +35,14 @@ class _Row(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         self.add_module(self._name_at(index), module)
 
+    def __delitem__(self, index: int | slice) -> None:
+        """The modules behind it move up; names that are no numbers stay."""
+        names = [name for name, _ in self._in_order()]
+        for name in names[index] if isinstance(index, slice) else [self._name_at(index)]:
+            delattr(self, name)
+        if self._is_numbered():
+            self._number(list(self))
+
     def __len__(self) -> int:
         return len(self._in_order())
 
@@ -48,6 +56,38 @@ class _Row(Module):
             number += 1
         self.add_module(str(number), module)
         return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put one before that at ``index``; those from there on move back. Returns itself.
+
+        Raises:
+            IndexError: ``index`` is not from -len to len.
+            ValueError: the modules have names of their own, between which there is no next one.
+        """
+        kind, parts = type(self).__name__, list(self)
+        if not -len(parts) <= index <= len(parts):
+            raise IndexError(
+                f"{kind}: cannot insert at {index}, expected {-len(parts)} to {len(parts)}"
+            )
+        if not self._is_numbered():
+            names = ", ".join(name for name, _ in self._in_order())
+            raise ValueError(
+                f"{kind}: cannot insert among modules with names ({names}); make a new {kind}"
+            )
+        self.append(module)  # which refuses what is no module before anything has moved
+        parts.insert(index, module)
+        self._number(parts)
+        return self
+
+    def _is_numbered(self) -> bool:
+        return all(name.isdecimal() for name, _ in self._in_order())
+
+    def _number(self, modules: list[Module]) -> None:
+        """Have these modules and no others, as "0", "1", ..."""
+        for name, _ in self._in_order():
+            delattr(self, name)
+        for number, module in enumerate(modules):
+            self.add_module(str(number), module)
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add several at the end; returns itself."""

@@ -122,3 +122,53 @@ def test_a_dict_of_modules() -> None:
         nn.ModuleDict()["a"]
     with pytest.raises(KeyError, match="there is no 'training'"):
         del modules["training"]
+
+
+rows = pytest.mark.parametrize("make", [lambda *m: nn.Sequential(*m), lambda *m: nn.ModuleList(m)])
+
+
+@rows
+def test_deleting_moves_the_others_up(make) -> None:
+    parts = [Add(1), Double(), Add(2), Add(3), nn.Linear(1, 1)]
+    row = make(*parts)
+    del row[1]
+    assert list(row) == [parts[0], *parts[2:]]
+    assert [name for name, _ in row.named_children()] == ["0", "1", "2", "3"]
+    assert set(row.state_dict()) == {"3.weight", "3.bias"}
+    del row[-1]
+    assert list(row) == [parts[0], parts[2], parts[3]]
+    del row[1:]
+    assert list(row) == [parts[0]]
+    with pytest.raises(IndexError, match="there is no module 1, only 1"):
+        del row[1]
+
+
+def test_deleting_keeps_names_that_were_given() -> None:
+    model = nn.Sequential({"fc": nn.Linear(2, 2), "act": nn.Sigmoid(), "out": nn.Linear(2, 1)})
+    del model[1]
+    assert [name for name, _ in model.named_children()] == ["fc", "out"]
+
+
+@rows
+@pytest.mark.parametrize("index", [0, 1, 2, 3, -1, -3])
+def test_inserting_moves_the_others_back(make, index: int) -> None:
+    parts, extra = [Add(1), Double(), Add(2)], Add(5)
+    row = make(*parts)
+    assert row.insert(index, extra) is row
+    expected = list(parts)
+    expected.insert(index, extra)
+    assert list(row) == expected
+    assert [name for name, _ in row.named_children()] == ["0", "1", "2", "3"]
+
+
+def test_inserting_where_it_cannot_be_done_changes_nothing() -> None:
+    parts = [Add(1), Double()]
+    row = nn.Sequential(*parts)
+    for index in (3, -3):
+        with pytest.raises(IndexError, match=f"cannot insert at {index}, expected -2 to 2"):
+            row.insert(index, Add(2))
+    with pytest.raises(TypeError, match="expected a Module"):
+        row.insert(0, "relu")
+    assert list(row) == parts
+    with pytest.raises(ValueError, match=r"cannot insert among modules with names \(fc, act\)"):
+        nn.Sequential({"fc": Double(), "act": Double()}).insert(1, Add(2))
