@@ -20,6 +20,7 @@ Ioffe and Szegedy (2015), "Batch Normalization: Accelerating Deep Network Traini
 Internal Covariate Shift".
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ from ..creation import ones, zeros
 from ..gradmode import no_grad
 from ..tensor import Tensor
 from . import init
-from .linear import checked_size, new_parameter
+from .linear import checked_number, checked_size, new_parameter
 from .module import Module
 
 
@@ -41,9 +42,9 @@ class BatchNorm(Module):
 
     Args:
         num_features: C.
-        eps: keeps the root away from 0.
-        momentum: the running statistics move by this share towards each batch's. None: they are
-            the plain average over all batches so far.
+        eps: keeps the root away from 0; more than 0.
+        momentum: the running statistics move by this share, from 0 to 1, towards each batch's.
+            None: they are the plain average over all batches so far.
         affine: whether there is a ``weight`` and, with it, a ``bias``, each (C,).
         track_running_stats: whether there are running statistics; without them the batch's are
             used in evaluation too.
@@ -55,8 +56,10 @@ class BatchNorm(Module):
     (divided by m - 1, though the layer itself divides by m), and ``num_batches_tracked`` ().
 
     Raises:
-        ValueError: when called: the input has the wrong axes or channels, or, where the batch's
-            statistics are used, fewer than two values per channel. No buffer has changed then.
+        TypeError: ``eps`` or ``momentum`` is no number.
+        ValueError: they are out of range; or, when called: the input has the wrong axes or
+            channels, or, where the batch's statistics are used, fewer than two values per channel.
+            No buffer has changed then.
     """
 
     axes: ClassVar[dict[int, str]] = {}
@@ -78,7 +81,17 @@ class BatchNorm(Module):
     ) -> None:
         super().__init__()
         self.num_features = checked_size(f"{type(self).__name__}: num_features", num_features)
-        self.eps, self.momentum = eps, momentum
+        self.eps = checked_number(f"{type(self).__name__}: eps", eps)
+        if not 0 < self.eps < math.inf:
+            raise ValueError(f"{type(self).__name__}: eps is {eps}, expected a number above 0")
+        self.momentum = momentum
+        if momentum is not None:
+            self.momentum = checked_number(f"{type(self).__name__}: momentum", momentum)
+            if not 0 <= self.momentum <= 1:
+                raise ValueError(
+                    f"{type(self).__name__}: momentum is {momentum}, expected a share from 0 to 1, "
+                    f"or None"
+                )
         self.affine, self.track_running_stats = affine, track_running_stats
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             vector = new_parameter((num_features,), device, dtype) if wanted else None

@@ -2,6 +2,7 @@
 
 from .. import functional as F
 from ..tensor import Tensor
+from .linear import checked_number
 from .module import Module
 
 
@@ -12,14 +13,15 @@ class Dropout(Module):
     Srivastava et al. (2014), "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
 
     Raises:
+        TypeError: ``p`` is no number.
         ValueError: ``p`` is no probability.
     """
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
+        self.p = checked_number("Dropout: p", p)
+        if not 0 <= self.p <= 1:
             raise ValueError(f"Dropout: p is {p}, expected a probability from 0 to 1")
-        self.p = p
 
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""

@@ -71,6 +71,13 @@ def checked_size(what: str, size: int) -> int:
     return int(size)
 
 
+def checked_number(what: str, number: float) -> float:
+    """``number`` if it is a real one; NaN is for the caller to refuse, with its range."""
+    if isinstance(number, bool) or not isinstance(number, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{what} is {number!r}, expected a number")
+    return float(number)
+
+
 def new_parameter(shape: tuple[int, ...], device: str | None, dtype: Any) -> Parameter:
     """A parameter of zeros, float32 by default."""
     return Parameter(zeros(shape, dtype=np.float32 if dtype is None else dtype, device=device))

@@ -8,6 +8,7 @@ because PyTorch's signatures have two obsolete ones in between.
 from .. import functional as F
 from ..functional.losses import Reduction
 from ..tensor import Tensor
+from .linear import checked_number
 from .module import Module
 
 
@@ -86,11 +87,18 @@ class MSELoss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Half the squared error up to ``delta``, linear beyond; averaged over all elements."""
+    """Half the squared error up to ``delta``, linear beyond; averaged over all elements.
+
+    Raises:
+        TypeError: ``delta`` is no number.
+        ValueError: ``delta`` is not above 0.
+    """
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = delta
+        self.delta = checked_number("HuberLoss: delta", delta)
+        if not self.delta > 0:
+            raise ValueError(f"HuberLoss: delta is {delta}, expected a number above 0")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """See the class."""

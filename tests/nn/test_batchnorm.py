@@ -425,3 +425,31 @@ def test_training_and_evaluation_are_pytorchs(torch, rng, kind, shape, options: 
         assert list(ours.state_dict()) == list(state)
         for name, value in ours.state_dict().items():
             np.testing.assert_allclose(value.numpy(), state[name].numpy(), **close, err_msg=name)
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"eps": 0}, ValueError, "eps is 0, expected a number above 0"),
+        ({"eps": -1e-5}, ValueError, "eps is -1e-05, expected"),
+        ({"eps": float("nan")}, ValueError, "eps is nan, expected"),
+        ({"eps": float("inf")}, ValueError, "eps is inf, expected"),
+        ({"eps": "small"}, TypeError, "eps is 'small', expected a number"),
+        ({"eps": None}, TypeError, "eps is None, expected a number"),
+        ({"momentum": -0.1}, ValueError, "momentum is -0.1, expected a share from 0 to 1, or None"),
+        ({"momentum": 1.5}, ValueError, "momentum is 1.5, expected"),
+        ({"momentum": float("nan")}, ValueError, "momentum is nan, expected"),
+        ({"momentum": "0.1"}, TypeError, "momentum is '0.1', expected a number"),
+        ({"momentum": True}, TypeError, "momentum is True, expected a number"),
+    ],
+)
+def test_options_out_of_range_are_refused(kind, shape, options, error, message) -> None:
+    with pytest.raises(error, match=f"{kind.__name__}: {message}"):
+        kind(3, **options)
+
+
+def test_options_may_be_numpy_numbers_and_on_the_border() -> None:
+    layer = nn.BatchNorm1d(3, eps=np.float64(1e-3), momentum=np.float32(1))
+    assert repr(layer) == repr(nn.BatchNorm1d(3, eps=0.001, momentum=1.0))
+    assert nn.BatchNorm1d(3, momentum=0).momentum == 0

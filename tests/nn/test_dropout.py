@@ -46,3 +46,14 @@ def test_p_is_a_probability(p: float) -> None:
 
 def test_repr() -> None:
     assert repr(nn.Dropout(0.25)) == "Dropout(p=0.25)"
+
+
+@pytest.mark.parametrize("p", ["a", None, [0.5], True])
+def test_what_is_no_number_is_refused(p: object) -> None:
+    with pytest.raises(TypeError, match=r"Dropout: p is .*, expected a number"):
+        nn.Dropout(p)
+
+
+def test_nan_is_no_probability() -> None:
+    with pytest.raises(ValueError, match="Dropout: p is nan, expected a probability"):
+        nn.Dropout(float("nan"))

@@ -108,3 +108,14 @@ def test_values_and_gradients_are_pytorchs(
         results.append((loss.detach().numpy(), a.grad.numpy()))
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("delta", [float("nan"), 0.0, -1.5])
+def test_a_delta_that_is_not_above_0_is_refused(delta: float) -> None:
+    with pytest.raises(ValueError, match=f"HuberLoss: delta is {delta}, expected a number above 0"):
+        nn.HuberLoss(delta=delta)
+
+
+def test_a_delta_that_is_no_number_is_refused() -> None:
+    with pytest.raises(TypeError, match="HuberLoss: delta is 'sum', expected a number"):
+        nn.HuberLoss("mean", "sum")
