@@ -42,8 +42,8 @@ class LayerRow:
     grad_output: float | None = None
     """|dL/d(output)|; None until a backward pass reached it."""
     grad_parameters: dict[str, float] = field(default_factory=dict)
-    """|dL/d(parameter)| for each of the layer's parameters that a backward pass reached. A
-    parameter that is used twice gets one gradient, the sum."""
+    """|dL/d(parameter)| for each of the layer's parameters that a backward pass reached through
+    this output. A parameter that is used twice gets one gradient, the sum."""
 
     @property
     def grad_weight(self) -> float | None:
@@ -107,12 +107,14 @@ def _cells(row: LayerRow, stats: Stats | None) -> tuple[str, ...]:
     if stats is None:
         return (calls, row.kind, *["-"] * 8, *gradients)
     values = (stats.min, stats.max, stats.mean, stats.std, stats.batch_std)
-    shares = (f"{stats.saturated:.1%}", f"{stats.outside:.1%}")
-    return (calls, row.kind, *map(_number, values), *shares, _number(stats.slope), *gradients)
+    shares = (stats.saturated, stats.outside)
+    cells = (*map(_number, values), *(_number(v, ".1%") for v in shares), _number(stats.slope))
+    # What is NaN describes no number at all.
+    return (calls, row.kind, *("-" if "nan" in cell else cell for cell in cells), *gradients)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def _number(value: float | None, form: str = ".3g") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -158,22 +160,29 @@ class _Observer:
         if not output.requires_grad:
             return
 
+        learnt = {n: p for n, p in module.named_parameters(recurse=False) if p.requires_grad}
+        # Parameters whose gradient is due: the output's has arrived. Without that, it is one from
+        # the graph of another forward pass.
+        due: set[str] = set()
+
         def note_output(grad: Tensor) -> None:
             row.grad_output = norm(grad.data)
+            due.update(learnt)
 
         self.on_tensors.append(output.register_hook(note_output))
-        for parameter_name, parameter in module.named_parameters(recurse=False):
-            if parameter.requires_grad:
-                hook = functools.partial(_note_parameter, row, parameter_name)
-                self.on_tensors.append(parameter.register_hook(hook))
+        for parameter_name, parameter in learnt.items():
+            hook = functools.partial(_note_parameter, row, parameter_name, due)
+            self.on_tensors.append(parameter.register_hook(hook))
 
     def detach(self) -> None:
         _remove(self.on_modules)
         _remove(self.on_tensors)
 
 
-def _note_parameter(row: LayerRow, name: str, grad: Tensor) -> None:
-    row.grad_parameters[name] = norm(grad.data)
+def _note_parameter(row: LayerRow, name: str, due: set[str], grad: Tensor) -> None:
+    if name in due:
+        due.remove(name)
+        row.grad_parameters[name] = norm(grad.data)
 
 
 def _remove(handles: list[Any]) -> None:

@@ -271,3 +271,31 @@ def test_every_device_gives_the_same_rows(device: str, rng: np.random.Generator)
         assert there.input.slope_rms == pytest.approx(here.input.slope_rms)
         assert there.grad_output == pytest.approx(here.grad_output)
         assert there.grad_parameters == pytest.approx(here.grad_parameters)
+
+
+@pytest.mark.parametrize("order", ["first", "second then first", "first then second"])
+def test_gradients_of_an_earlier_graph_are_not_of_this_one(
+    order: str, rng: np.random.Generator
+) -> None:
+    model, (x, y) = network(), batch(rng)
+    with observe(model) as alone:
+        F.cross_entropy(model(x * 2.0), y).backward()
+    with observe(model) as seen:
+        losses = {"first": F.cross_entropy(model(x), y)}
+        losses["second"] = F.cross_entropy(model(x * 2.0), y)
+        for name in order.split(" then "):
+            losses[name].backward()
+    for row, expected in zip(seen, alone, strict=True):
+        if order == "first":
+            assert row.grad_parameters == {}
+        else:
+            assert row.grad_parameters == pytest.approx(expected.grad_parameters, rel=1e-9)
+
+
+def test_a_layer_of_nothing_but_nan_has_no_numbers_to_show() -> None:
+    model = nn.Sequential(nn.Identity())
+    with observe(model) as seen:
+        model(mg.full((2, 3), float("nan")))
+    _, line, note = str(seen).splitlines()
+    assert line.split() == ["0", "Identity", *["-"] * 10]
+    assert note.startswith("6 values were NaN or infinite")
