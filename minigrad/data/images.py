@@ -149,11 +149,12 @@ def _load(
         raise ValueError(f"{caller}: split is {split!r}, expected 'train' or 'test'")
     folder = Path(_pooch(caller).os_cache("minigrad"), source.name) if root is None else Path(root)
     images, labels = (_read(source, folder, name, download) for name in FILES[split])
-    if images.dtype != np.uint8 or images.ndim != 3 or labels.dtype != np.uint8 or labels.ndim != 1:
+    pictures = images.dtype == np.uint8 and images.ndim == 3 and images.shape[1:] == (28, 28)
+    if not pictures or len(images) == 0 or labels.dtype != np.uint8 or labels.ndim != 1:
         raise ValueError(
             f"{caller}: {folder} holds images of shape {images.shape} and type {images.dtype} with "
             f"labels of shape {labels.shape} and type {labels.dtype}, expected (N, 28, 28) and "
-            f"(N,), both uint8. Are the names of the files mixed up?"
+            f"(N,), both uint8, N from 1. Are the names of the files mixed up?"
         )
     if len(images) != len(labels):
         raise ValueError(

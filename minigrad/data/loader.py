@@ -45,7 +45,8 @@ class DataLoader:
             the generator that ``manual_seed`` starts.
 
     Raises:
-        TypeError: ``batch_size`` is not an int, or both ``seed`` and ``generator`` are given.
+        TypeError: ``dataset`` has no length or no numbered samples, ``batch_size`` is not an int,
+            ``generator`` is none of NumPy's, or both ``seed`` and ``generator`` are given.
         ValueError: ``batch_size`` is below 1, the data set is empty, or ``drop_last`` would leave
             no batch at all.
 
@@ -66,12 +67,22 @@ class DataLoader:
         seed: int | None = None,
         generator: np.random.Generator | None = None,
     ) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool):
+        if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool):
             raise TypeError(f"DataLoader: batch_size is {batch_size!r}, expected an int from 1")
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}, expected an int from 1")
         if seed is not None and generator is not None:
             raise TypeError("DataLoader: got both seed and generator, expected one of them")
+        if generator is not None and not isinstance(generator, np.random.Generator):
+            raise TypeError(
+                f"DataLoader: generator is a {type(generator).__name__}, expected a NumPy "
+                f"Generator: np.random.default_rng(...), or seed=..."
+            )
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(
+                f"DataLoader: the data set is a {type(dataset).__name__}, expected one with a "
+                f"length and numbered samples, such as TensorDataset(x, y)"
+            )
         samples = len(dataset)
         if samples < (batch_size if drop_last else 1):
             raise ValueError(
@@ -80,7 +91,7 @@ class DataLoader:
                 f"{'Choose a smaller batch_size.' if samples else 'Was everything filtered out?'}"
             )
         self.dataset = dataset
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)  # JSON can hold no NumPy integer
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.generator = generator if seed is None else np.random.default_rng(seed)

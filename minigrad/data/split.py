@@ -64,11 +64,11 @@ def _choose(column: Any, rows: Rows) -> Any:
 
 
 def _test_rows(test_size: float, total: int) -> int:
-    if isinstance(test_size, int) and not isinstance(test_size, bool):
-        rows = test_size
-    elif isinstance(test_size, float) and 0 < test_size < 1:
+    if isinstance(test_size, int | np.integer) and not isinstance(test_size, bool):
+        rows = int(test_size)
+    elif isinstance(test_size, float | np.floating) and 0 < test_size < 1:
         # Rounded first: 0.07 * 100 is 7.000000000000001, and means 7.
-        rows = math.ceil(round(test_size * total, 6))
+        rows = math.ceil(round(float(test_size) * total, 6))
     else:
         raise ValueError(
             f"train_test_split: test_size is {test_size!r}, expected a share above 0 and below 1 "

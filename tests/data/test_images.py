@@ -279,3 +279,11 @@ def test_every_published_file_has_a_checksum(source: module.Source) -> None:
         assert len(bytes.fromhex(digits)) * 2 == lengths[kind]
     assert source.url.startswith("https://")
     assert source.url.endswith("/")
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 2), (5, 28, 27), (0, 28, 28), (5, 784)])
+def test_pictures_of_another_shape_are_refused(folder: Path, shape: tuple[int, ...]) -> None:
+    (folder / f"{IMAGES}.gz").write_bytes(gzip.compress(idx(np.zeros(shape, np.uint8))))
+    (folder / LABELS).write_bytes(idx(np.zeros(shape[0], np.uint8)))
+    with pytest.raises(ValueError, match=r"holds images of shape .*, expected \(N, 28, 28\)"):
+        load_mnist(folder)

@@ -255,3 +255,21 @@ def test_bad_arguments(options: dict[str, Any], error: type, says: str) -> None:
 def test_an_empty_data_set() -> None:
     with pytest.raises(ValueError, match="0 samples"):
         DataLoader([])
+
+
+def test_a_batch_size_may_be_a_numpy_integer() -> None:
+    loader = DataLoader(TensorDataset([1.5, 2.5, 3.5]), np.int64(2))
+    assert [len(x) for (x,) in loader] == [2, 1]
+    assert type(loader.state_dict()["batch_size"]) is int
+
+
+@pytest.mark.parametrize("generator", [7, "seed", np.random.RandomState(0)])
+def test_a_generator_is_one_of_numpys(generator: object) -> None:
+    with pytest.raises(TypeError, match=r"DataLoader: generator is a \w+, expected a NumPy"):
+        DataLoader(TensorDataset([1.5, 2.5]), generator=generator)
+
+
+@pytest.mark.parametrize("dataset", [None, 3, iter([1, 2]), {1, 2}])
+def test_what_is_no_data_set_is_refused(dataset: object) -> None:
+    with pytest.raises(TypeError, match=r"DataLoader: the data set is a \w+, expected one with"):
+        DataLoader(dataset)

@@ -153,3 +153,9 @@ X = np.arange(10)
 def test_what_cannot_be_split(arrays: Any, options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=f"^train_test_split: .*{says}"):
         train_test_split(*arrays, **options)
+
+
+@pytest.mark.parametrize("size", [np.int64(3), np.uint8(3), np.float64(0.3), np.float32(0.3)])
+def test_the_test_size_may_be_a_numpy_number(size: object) -> None:
+    train, test = train_test_split(np.arange(10), test_size=size)
+    assert (len(train), len(test)) == (7, 3)

@@ -350,3 +350,11 @@ def test_a_state_of_the_other_adam_is_refused(torch, saved: str, loaded: str) ->
     ours = getattr(optim, loaded)([nn.Parameter([1.0, 1.0])])
     with pytest.raises(ValueError, match="decoupled_weight_decay"):
         ours.load_state_dict(theirs.state_dict())
+
+
+@pytest.mark.parametrize("params", [nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 1)), None, 0.1])
+def test_a_model_is_not_its_parameters(params: object) -> None:
+    with pytest.raises(
+        TypeError, match=rf"SGD: params is a {type(params).__name__}, .*\.parameters\(\)"
+    ):
+        optim.SGD(params, lr=0.1)
