@@ -1,11 +1,15 @@
 """Matrix products of the stand-in: float32, or TF32 where CuPy was told so."""
 
+import json
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-DEFAULT, TF32 = 1, 7  # CuPy's numbers
+API = json.loads(Path(__file__).with_name("cupy_api.json").read_text(encoding="utf-8"))
+NUMBERS = API["linalg"]
+DEFAULT, TF32 = NUMBERS["COMPUTE_TYPE_DEFAULT"], NUMBERS["COMPUTE_TYPE_TF32"]
 
 _kind = DEFAULT
 
@@ -13,9 +17,7 @@ _kind = DEFAULT
 def routines() -> types.SimpleNamespace:
     """``cupy._core._routines_linalg``, with products as exact as they are at the start."""
     set_compute_type(np.float32, DEFAULT)
-    return types.SimpleNamespace(
-        COMPUTE_TYPE_DEFAULT=DEFAULT, COMPUTE_TYPE_TF32=TF32, set_compute_type=set_compute_type
-    )
+    return types.SimpleNamespace(**NUMBERS, set_compute_type=set_compute_type)
 
 
 def set_compute_type(dtype: Any, compute_type: int) -> None:

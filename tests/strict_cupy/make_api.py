@@ -14,6 +14,7 @@ from typing import Any
 
 import cupy
 import numpy as np
+from cupy._core import _routines_linalg
 
 OWN = (
     "asnumpy",
@@ -62,6 +63,11 @@ for name in sorted(set(dir(cupy.ndarray)) - set(dir(object))):
 for name in ("Device", "Event", "MemoryPool", "Stream"):
     api["cuda"][name] = public(getattr(cupy.cuda, name))
 api["cuda"]["runtime"] = public(cupy.cuda.runtime)
+# The switch for TF32, which minigrad uses though it is private: a CuPy without it ends here.
+api["linalg"] = {
+    name: getattr(_routines_linalg, name) for name in ("COMPUTE_TYPE_DEFAULT", "COMPUTE_TYPE_TF32")
+}
+assert callable(_routines_linalg.set_compute_type)
 api["RawModule"] = parameters(cupy.RawModule)
 
 lines = [
