@@ -15,6 +15,7 @@ import minigrad as mg
 import minigrad.functional as F
 from minigrad import nn, ops, optim
 from minigrad.kernels import cuda as kernels
+from minigrad.kernels import launch
 
 # The share of the largest element by which a result may be off: a few roundings of a sum.
 ALLOWED = {"float16": 1e-2, "float32": 2e-5, "float64": 1e-12}
@@ -57,7 +58,7 @@ def operations(
     def draw(*shape: int, kind: Any = dtype) -> Array:
         return rng.normal(0.3, 1.7, shape).astype(kind)
 
-    vectors = [draw(c, kind=kernels.TYPES[dtype][2]) for _ in range(2)]
+    vectors = [draw(c, kind=launch.TYPES[dtype][2]) for _ in range(2)]
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
     yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]

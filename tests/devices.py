@@ -14,6 +14,7 @@ import pytest
 import minigrad as mg
 from minigrad import backend
 from minigrad.kernels import cuda as kernels
+from minigrad.kernels import launch
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import stand_in
@@ -46,8 +47,8 @@ def use_kernels(monkeypatch: pytest.MonkeyPatch, raw_module: type[RawModule]) ->
         pytest.skip(f"CUDA kernels cannot be emulated: {reason}")
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(stand_in.module, "RawModule", raw_module, raising=False)
-    kernels._module.cache_clear()
-    kernels._kernel.cache_clear()
+    launch.module.cache_clear()
+    launch.kernel.cache_clear()
 
 
 @pytest.fixture

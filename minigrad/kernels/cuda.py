@@ -2,9 +2,8 @@
 
 CuPy launches one kernel for each ``+``, which reads and writes whole matrices in GPU memory, and
 its sum over the rows of a matrix keeps a few of the GPU's processors busy and the others waiting.
-The CUDA sources stand in the folder ``cuda/``, each with its formula; here is how they are
-launched. They are compiled when the first one is needed, once per element type, by CuPy, which
-keeps the result on disk.
+The CUDA sources stand in the folder ``cuda/``, each with its formula; ``launch.py`` compiles and
+starts them, and here is with what.
 
 A kernel takes matrices without gaps, so what comes in is checked; for anything else the answer is
 ``None``, and the rule in ``ops/`` runs. Nothing here waits for the GPU.
@@ -12,130 +11,48 @@ A kernel takes matrices without gaps, so what comes in is checked; for anything 
 
 import math
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..backend import Array, array_module
-
-SOURCES = ("common", "batchnorm", "reduce", "activation", "loss", "optim")
-
-# Element type -> its name in the sources, and the type of sums.
-TYPES: dict[str, tuple[str, str, type[np.generic]]] = {
-    "float16": ("Half", "float", np.float32),
-    "float32": ("float", "float", np.float32),
-    "float64": ("double", "double", np.float64),
-}
-
-WIDTH, HEIGHT = 32, 8  # of a block, as in common.cu
-BLOCK = (WIDTH, HEIGHT)
-ENOUGH_BLOCKS = 1024  # a few for each of the 50 to 150 processors of a GPU
-NULL = np.uint64(0)
-
-
-# ------------------------------------------------------------------------------------- launching
-
-
-def source() -> str:
-    """The CUDA sources, joined."""
-    folder = Path(__file__).with_name("cuda")
-    return "\n".join((folder / f"{name}.cu").read_text(encoding="utf-8") for name in SOURCES)
-
-
-@cache
-def _module(cupy: Any, dtype: str) -> Any:
-    real, total, _ = TYPES[dtype]
-    return cupy.RawModule(code=source(), options=(f"-DREAL={real}", f"-DSUM={total}"))
-
-
-@cache
-def _kernel(cupy: Any, dtype: str, name: str) -> Any:
-    return _module(cupy, dtype).get_function(name)
-
-
-def _launch(
-    name: str, like: Array, grid: tuple[int, ...], block: tuple[int, ...], *args: Any
-) -> None:
-    """Run a kernel in the type of ``like``. CuPy passes on what it is given, unchecked: a Python
-    int as 64 bits, a float as a double. So counts become 32 bits here, and numbers that are
-    computed with are wrapped by ``_number``."""
-    plain = tuple(NULL if a is None else np.int32(a) if isinstance(a, int) else a for a in args)
-    _kernel(array_module(like), str(like.dtype), name)(grid, block, plain)
-
-
-def _number(value: float, like: Array) -> np.generic:
-    """A Python number in the type of sums."""
-    return TYPES[str(like.dtype)][2](value)
-
-
-def _sums(shape: tuple[int, ...], like: Array) -> Array:
-    """Room for numbers in the type of sums."""
-    return array_module(like).empty(shape, dtype=TYPES[str(like.dtype)][2])
-
-
-def _usable(*arrays: Array | None) -> bool:
-    """Whether kernels take these: not empty, without gaps, of a known type."""
-    return all(
-        a is None or (a.flags.c_contiguous and 0 < a.size < 2**31 and str(a.dtype) in TYPES)
-        for a in arrays
-    )
-
-
-def _is_matrix(x: Array) -> bool:
-    return x.ndim == 2 and _usable(x)
-
-
-def _statistics_type(x: Array, *vectors: Array | None) -> bool:
-    """Whether gamma, beta, ... are usable and of the type of the sums over ``x``."""
-    wanted = TYPES[str(x.dtype)][2]
-    return all(v is None or (_usable(v) and v.dtype == wanted) for v in vectors)
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-def _chunks(rows: int, columns: int) -> tuple[int, int]:
-    """Into how many chunks the rows are split, and how many rows each has: enough blocks for the
-    GPU, but four rows at least for each thread."""
-    wanted = _ceil(ENOUGH_BLOCKS, _ceil(columns, WIDTH))
-    size = max(_ceil(rows, wanted), 4 * HEIGHT)
-    return _ceil(rows, size), size
-
-
-def _tiles(rows: int, columns: int) -> tuple[int, int]:
-    """The grid for work on each element of a matrix."""
-    return _ceil(columns, WIDTH), _chunks(rows, columns)[0]
-
-
-def _lines(n: int) -> tuple[int]:
-    """The grid for ``n`` numbers, with blocks of 256 threads that go on where others end."""
-    return (min(_ceil(n, 256), 4 * ENOUGH_BLOCKS),)
-
+from .launch import (
+    BLOCK,
+    HEIGHT,
+    WIDTH,
+    ceil,
+    is_matrix,
+    launch,
+    lines,
+    number,
+    split_rows,
+    statistics_type,
+    sums,
+    tiles,
+    usable,
+)
 
 # ------------------------------------------------------------------------------------ batch norm
 
 
 def normalise(op: Any, x: Array, gamma: Array | None, beta: Array | None, sigmoid: bool) -> Any:
     """y = gamma x_hat + beta with the batch's statistics, or the sigmoid of it; in 3 launches."""
-    if not _is_matrix(x) or not _statistics_type(x, gamma, beta):
+    if not is_matrix(x) or not statistics_type(x, gamma, beta):
         return None
     n, c = x.shape
-    chunks, size = _chunks(n, c)
-    partial = _sums((2, chunks, c), x)
-    offset, mean, var, inv_std = _sums((4, c), x)
-    grid = _ceil(c, WIDTH), chunks
-    _launch("batch_statistics", x, grid, BLOCK, x, partial[0], partial[1], n, c, size)
-    _launch(
-        "merge_statistics", x, (_ceil(c, 256),), (256,), x, partial[0], partial[1],
-        offset, mean, var, inv_std, n, c, chunks, size, _number(op.eps, x),
+    chunks, size = split_rows(n, c)
+    partial = sums((2, chunks, c), x)
+    offset, mean, var, inv_std = sums((4, c), x)
+    grid = ceil(c, WIDTH), chunks
+    launch("batch_statistics", x, grid, BLOCK, x, partial[0], partial[1], n, c, size)
+    launch(
+        "merge_statistics", x, (ceil(c, 256),), (256,), x, partial[0], partial[1],
+        offset, mean, var, inv_std, n, c, chunks, size, number(op.eps, x),
     )  # fmt: skip
     y = array_module(x).empty_like(x)
-    _launch(
-        "normalise", x, _tiles(n, c), BLOCK, x, offset, inv_std, gamma, beta, y, n, c, int(sigmoid)
+    launch(
+        "normalise", x, tiles(n, c), BLOCK, x, offset, inv_std, gamma, beta, y, n, c, int(sigmoid)
     )
     op.workspace = offset, inv_std
     op.batch_mean, op.batch_var = mean, var
@@ -151,21 +68,21 @@ def normalise_backward(
     offset, inv_std = op.workspace
     grad = array_module(x).ascontiguousarray(grad)
     n, c = x.shape
-    chunks, size = _chunks(n, c)
-    partial = _sums((2, chunks, c), x)
-    d_beta, d_gamma = _sums((c,), x), _sums((c,), x)
+    chunks, size = split_rows(n, c)
+    partial = sums((2, chunks, c), x)
+    d_beta, d_gamma = sums((c,), x), sums((c,), x)
     output, follows = (y, 1) if sigmoid else (None, 0)
-    _launch(
-        "normalise_backward_sums", x, (_ceil(c, WIDTH), chunks), BLOCK, grad, output, x,
+    launch(
+        "normalise_backward_sums", x, (ceil(c, WIDTH), chunks), BLOCK, grad, output, x,
         offset, inv_std, partial[0], partial[1], n, c, size, follows,
     )  # fmt: skip
-    _launch(
-        "merge_backward_sums", x, (_ceil(c, 256),), (256,),
+    launch(
+        "merge_backward_sums", x, (ceil(c, 256),), (256,),
         partial[0], partial[1], d_beta, d_gamma, c, chunks,
     )  # fmt: skip
     dx = array_module(x).empty_like(x)
-    _launch(
-        "normalise_backward", x, _tiles(n, c), BLOCK, grad, output, x,
+    launch(
+        "normalise_backward", x, tiles(n, c), BLOCK, grad, output, x,
         offset, inv_std, gamma, d_beta, d_gamma, dx, n, c, follows,
     )  # fmt: skip
     return dx, d_gamma, d_beta
@@ -219,15 +136,15 @@ def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) ->
     """Move running statistics towards the batch's, in place and in 1 launch; False if they are not
     of a kind that the kernel takes. ``m``: how many values each of the batch's was taken over."""
     batch = op.batch_mean, op.batch_var
-    if not _usable(mean, var, *batch) or {str(a.dtype) for a in (mean, var, *batch)} not in (
+    if not usable(mean, var, *batch) or {str(a.dtype) for a in (mean, var, *batch)} not in (
         {"float32"},
         {"float64"},
     ):
         return False
     c = len(mean)
-    _launch(
-        "update_running", mean, (_ceil(c, 256),), (256,), *batch, mean, var, c,
-        _number(momentum, mean), _number(m / (m - 1), mean),
+    launch(
+        "update_running", mean, (ceil(c, 256),), (256,), *batch, mean, var, c,
+        number(momentum, mean), number(m / (m - 1), mean),
     )  # fmt: skip
     return True
 
@@ -238,11 +155,11 @@ def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) ->
 def column_sums(x: Array) -> Array:
     """The sums over the rows of a usable matrix; in 2 launches."""
     n, c = x.shape
-    chunks, size = _chunks(n, c)
-    partial = _sums((chunks, c), x)
+    chunks, size = split_rows(n, c)
+    partial = sums((chunks, c), x)
     y = array_module(x).empty(c, dtype=x.dtype)
-    _launch("column_sums", x, (_ceil(c, WIDTH), chunks), BLOCK, x, partial, n, c, size)
-    _launch("merge_column_sums", x, (_ceil(c, WIDTH),), BLOCK, partial, y, c, chunks)
+    launch("column_sums", x, (ceil(c, WIDTH), chunks), BLOCK, x, partial, n, c, size)
+    launch("merge_column_sums", x, (ceil(c, WIDTH),), BLOCK, partial, y, c, chunks)
     return y
 
 
@@ -251,15 +168,15 @@ IDENTITY, SIGMOID, RELU, TANH = range(4)
 
 def add_bias(y: Array, bias: Array, activation: int = IDENTITY) -> bool:
     """y <- f(y + bias), in place and in 1 launch; False if the kernel does not take these."""
-    if not _is_matrix(y) or not _usable(bias) or bias.dtype != y.dtype:
+    if not is_matrix(y) or not usable(bias) or bias.dtype != y.dtype:
         return False
-    _launch("add_bias", y, _tiles(*y.shape), BLOCK, y, bias, *y.shape, activation)
+    launch("add_bias", y, tiles(*y.shape), BLOCK, y, bias, *y.shape, activation)
     return True
 
 
 def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None = None) -> Any:
     """Y = X W^T, and b added in place."""
-    if bias is None or not _is_matrix(x):
+    if bias is None or not is_matrix(x):
         return None
     y = x @ weight.T
     return y if add_bias(y, bias) else y + bias
@@ -269,7 +186,7 @@ def linear_backward(
     op: ops.Linear, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """The products as in the rule, and db in two stages."""
-    if bias is None or not _is_matrix(grad):
+    if bias is None or not is_matrix(grad):
         return None
     dx, dw = op.needs_input_grad[:2]
     return grad @ weight if dx else None, grad.T @ x if dw else None, column_sums(grad)
@@ -277,19 +194,19 @@ def linear_backward(
 
 def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
     """In 1 launch."""
-    if not _usable(x):
+    if not usable(x):
         return None
     y = array_module(x).empty_like(x)
-    _launch("sigmoid_forward", x, _lines(x.size), (256,), x, y, np.int64(x.size))
+    launch("sigmoid_forward", x, lines(x.size), (256,), x, y, np.int64(x.size))
     return y
 
 
 def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
     """dy y (1 - y), in 1 launch."""
-    if not _usable(grad, y):
+    if not usable(grad, y):
         return None
     dx = array_module(y).empty_like(y)
-    _launch("sigmoid_backward", y, _lines(y.size), (256,), grad, y, dx, np.int64(y.size))
+    launch("sigmoid_backward", y, lines(y.size), (256,), grad, y, dx, np.int64(y.size))
     return dx
 
 
@@ -298,17 +215,17 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
 
 def cross_entropy_forward(op: ops.SoftmaxCrossEntropy, logits: Array, labels: Array) -> Any:
     """The losses of the rows, and their sum or mean; in 2 launches."""
-    if not _is_matrix(logits) or labels.dtype != np.int64 or not labels.flags.c_contiguous:
+    if not is_matrix(logits) or labels.dtype != np.int64 or not labels.flags.c_contiguous:
         return None
     xp, (n, c) = array_module(logits), logits.shape
     ignore = np.int64(op.ignore_index)
-    loss, lse = _sums((2, n), logits)
-    scale = _sums((1,), logits)
+    loss, lse = sums((2, n), logits)
+    scale = sums((1,), logits)
     total = xp.empty((), dtype=logits.dtype)
-    rows = (_ceil(n, HEIGHT),)
-    _launch("cross_entropy_rows", logits, rows, BLOCK, logits, labels, loss, lse, n, c, ignore)
+    rows = (ceil(n, HEIGHT),)
+    launch("cross_entropy_rows", logits, rows, BLOCK, logits, labels, loss, lse, n, c, ignore)
     mean = int(op.reduction == "mean")
-    _launch("cross_entropy_total", logits, (1,), BLOCK, loss, labels, total, scale, n, ignore, mean)
+    launch("cross_entropy_total", logits, (1,), BLOCK, loss, labels, total, scale, n, ignore, mean)
     op.workspace = lse, scale
     return loss.astype(logits.dtype, copy=False) if op.reduction == "none" else total
 
@@ -322,8 +239,8 @@ def cross_entropy_backward(
     lse, scale = op.workspace
     xp, (n, c) = array_module(logits), logits.shape
     dz = xp.empty_like(logits)
-    _launch(
-        "cross_entropy_backward", logits, (_ceil(n, HEIGHT),), BLOCK,
+    launch(
+        "cross_entropy_backward", logits, (ceil(n, HEIGHT),), BLOCK,
         xp.ascontiguousarray(grad), logits, labels, lse, scale, dz, n, c,
         np.int64(op.ignore_index), int(op.reduction == "none"),
     )  # fmt: skip
@@ -337,16 +254,16 @@ def sgd_step(w: Array, g: Array, state: dict[str, Any], group: dict[str, Any]) -
     """``SGD.update`` in 1 launch; False if the kernel does not take these arrays."""
     momentum = group["momentum"]
     v = state.get("momentum_buffer")
-    if not _usable(w, g, v) or g.dtype != w.dtype:
+    if not usable(w, g, v) or g.dtype != w.dtype:
         return False
     first = v is None
     if momentum and first:
         v = state["momentum_buffer"] = array_module(w).empty_like(w)
     numbers = group["lr"], momentum, 1 - group["dampening"], group["weight_decay"]
     flags = int(group["nesterov"]), int(first), int(group["maximize"])
-    _launch(
-        "sgd_step", w, _lines(w.size), (256,), w, g, v if momentum else None, np.int64(w.size),
-        *(_number(x, w) for x in numbers), *flags,
+    launch(
+        "sgd_step", w, lines(w.size), (256,), w, g, v if momentum else None, np.int64(w.size),
+        *(number(x, w) for x in numbers), *flags,
     )  # fmt: skip
     return True
 
@@ -355,7 +272,7 @@ def adam_step(
     w: Array, g: Array, state: dict[str, Any], group: dict[str, Any], decoupled: bool
 ) -> bool:
     """``Adam.update`` (``AdamW``'s if ``decoupled``) in 1 launch, likewise."""
-    if not _usable(w, g, state.get("exp_avg"), state.get("exp_avg_sq")) or g.dtype != w.dtype:
+    if not usable(w, g, state.get("exp_avg"), state.get("exp_avg_sq")) or g.dtype != w.dtype:
         return False
     if not state:
         zeros = array_module(w).zeros_like
@@ -369,9 +286,9 @@ def adam_step(
         0.0 if decoupled else decay,
         group["lr"] * decay if decoupled else 0.0,
     )  # fmt: skip
-    _launch(
-        "adam_step", w, _lines(w.size), (256,), w, g, state["exp_avg"], state["exp_avg_sq"],
-        np.int64(w.size), *(_number(x, w) for x in numbers), int(group["maximize"]),
+    launch(
+        "adam_step", w, lines(w.size), (256,), w, g, state["exp_avg"], state["exp_avg_sq"],
+        np.int64(w.size), *(number(x, w) for x in numbers), int(group["maximize"]),
     )  # fmt: skip
     return True
 

@@ -3,11 +3,12 @@
 Needs ``pip install cuda-bindings nvidia-cuda-nvrtc``; skipped with the reason where they are not.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minigrad.kernels import cuda as kernels
+from minigrad.kernels import launch
 
 
 def compiler() -> Any:
@@ -34,10 +35,10 @@ def compiled(code: str, architecture: str, *options: str) -> tuple[bool, str]:
 
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("dtype", kernels.TYPES)
+@pytest.mark.parametrize("dtype", launch.TYPES)
 def test_the_kernels_compile_without_a_warning(dtype: str, architecture: str) -> None:
-    real, total, _ = kernels.TYPES[dtype]
-    worked, log = compiled(kernels.source(), architecture, f"-DREAL={real}", f"-DSUM={total}")
+    real, total, _ = launch.TYPES[dtype]
+    worked, log = compiled(launch.source(), architecture, f"-DREAL={real}", f"-DSUM={total}")
     assert worked, log
     assert "warning" not in log, log
 
@@ -49,5 +50,5 @@ def test_a_mistake_in_a_source_is_found() -> None:
 
 
 def test_every_source_in_the_folder_is_compiled() -> None:
-    folder = kernels.Path(kernels.__file__).with_name("cuda")
-    assert {path.stem for path in folder.glob("*.cu")} == set(kernels.SOURCES)
+    folder = Path(launch.__file__).with_name("cuda")
+    assert {path.stem for path in folder.glob("*.cu")} == set(launch.SOURCES)

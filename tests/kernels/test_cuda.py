@@ -12,6 +12,7 @@ import pytest
 
 from minigrad import ops
 from minigrad.kernels import cuda as kernels
+from minigrad.kernels import launch
 from tests.cuda.raw_module import AddressSanitised, DryRawModule, RawModule, ThreadSanitised
 from tests.devices import use_kernels
 from tests.strict_cupy.stand_in import counted
@@ -24,7 +25,7 @@ SHAPES = [(37, 45), (130, 33), (9, 1), (65, 7)]
 @pytest.fixture(autouse=True)
 def _emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     use_kernels(monkeypatch, RawModule)
-    monkeypatch.setattr(kernels, "ENOUGH_BLOCKS", 6)  # several chunks for matrices of a test's size
+    monkeypatch.setattr(launch, "ENOUGH_BLOCKS", 6)  # several chunks for matrices of a test's size
 
 
 def put(array: Any) -> Any:
@@ -44,7 +45,7 @@ def close(actual: Any, expected: Any, dtype: str, scale: float = 1.0) -> None:
 
 
 def total_type(dtype: str) -> Any:
-    return kernels.TYPES[dtype][2]
+    return launch.TYPES[dtype][2]
 
 
 # ------------------------------------------------------------------------------------ batch norm
@@ -338,7 +339,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
 def test_what_a_kernel_does_not_take_is_left_to_the_rule(case: str) -> None:
     with counted() as launches:
         assert REFUSED[case]() is None
-    assert not set(launches) & set(RawModule(code=kernels.source()).module.signatures)
+    assert not set(launches) & set(RawModule(code=launch.source()).module.signatures)
 
 
 def test_a_strided_gradient_is_made_contiguous(rng: np.random.Generator) -> None:
@@ -383,9 +384,9 @@ def test_grids_cover_the_matrix_and_keep_to_the_limits(
     monkeypatch.undo()
     use_kernels(monkeypatch, DryRawModule)  # refuses a grid that is too large
     rows, columns = shape
-    chunks, size = kernels._chunks(rows, columns)
+    chunks, size = launch.split_rows(rows, columns)
     assert (chunks - 1) * size < rows <= chunks * size
-    across, down = kernels._tiles(rows, columns)
+    across, down = launch.tiles(rows, columns)
     assert (across - 1) * 32 < columns <= across * 32
     assert 1 <= down <= 65535
     if rows * columns >= 2**22:

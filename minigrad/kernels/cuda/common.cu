@@ -1,6 +1,6 @@
 // What all kernels share: number types, the shape of a block, the sum over a block's rows.
 //
-// The files of this folder are joined and compiled once per element type (kernels/cuda.py):
+// The files of this folder are joined and compiled once per element type (kernels/launch.py):
 //
 //   REAL   the type of the elements of x, y, w, ... : float, double or Half
 //   SUM    the type of everything that is added up, and of all arithmetic: float for Half
