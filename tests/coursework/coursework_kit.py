@@ -38,10 +38,14 @@ class Endless(BaseException):
 def at_most(seconds: float) -> Iterator[None]:
     """A mutated loop may never end."""
 
+    stopped = False
+
     def stop(_: int, frame: types.FrameType | None) -> None:
         # What is raised in a callback of the garbage collector (hypothesis has one) is lost, with
         # a warning. The alarm comes again a moment later.
-        if frame is None or frame.f_code.co_name != "gc_callback":
+        nonlocal stopped
+        if not stopped and (frame is None or frame.f_code.co_name != "gc_callback"):
+            stopped = True
             raise Endless
 
     before = signal.signal(signal.SIGALRM, stop)
