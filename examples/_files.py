@@ -39,10 +39,24 @@ def header(settings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_folder(folder: str) -> None:
+    """Make ``folder``, before there are results that could not be stored.
+
+    Raises:
+        OSError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise OSError(f"--out: {folder} cannot be made a folder: {reason}") from error
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"--out: nothing can be written into the folder {folder}")
+
+
 def write(results: dict[str, Any], folder: str) -> list[Path]:
     """Draw what there is, and store every number; returns the files, results.json last."""
     out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, figure in figures(results).items():
         paths.append(out / f"{name}.png")

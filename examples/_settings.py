@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,22 @@ def _positive_int(text: str) -> int:
     return int(text)
 
 
+def _batch_size(text: str) -> int:
+    if _positive_int(text) == 1:
+        raise argparse.ArgumentTypeError("got 1, expected 2 or more: BatchNorm needs a spread")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above 0")
+    return rate
+
+
 def parse(argv: list[str] | None, description: str) -> Settings:
     """The command line as ``Settings``."""
     default = Settings()
@@ -56,12 +73,14 @@ def parse(argv: list[str] | None, description: str) -> Settings:
     parser.add_argument("--dtype", choices=("float32", "float64"), default=default.dtype)
     parser.add_argument("--seeds", type=positive, default=default.seeds, help="how many runs")
     parser.add_argument("--steps", type=positive, default=default.steps, help="training steps")
-    parser.add_argument("--lr", type=float, default=default.lr, help="learning rate at the start")
-    parser.add_argument("--batch-size", type=positive, default=default.batch_size)
+    parser.add_argument("--lr", type=_rate, default=default.lr, help="learning rate at the start")
+    parser.add_argument("--batch-size", type=_batch_size, default=default.batch_size, help="from 2")
     parser.add_argument("--out", default=default.out, help="folder for figures and results.json")
     settings = Settings(**vars(parser.parse_args(argv)))
     if settings.depth < 3:
         parser.error("--depth: at least 3, so that there is a factor per layer to speak of")
+    if settings.data_root is not None and settings.data != "mnist":
+        parser.error("--data-root: is for --data mnist; the digits come with minigrad")
     return settings
 
 
@@ -103,3 +122,13 @@ def load(settings: Settings, seed: int) -> Data:
         mg.tensor(x_test, kind, settings.device),
         mg.tensor(y_test, device=settings.device),
     )
+
+
+def check_batch_size(settings: Settings, data: Data) -> None:
+    """Raise a ValueError if the training samples do not fill one batch."""
+    samples = len(data.y_train)
+    if settings.batch_size > samples:
+        raise ValueError(
+            f"--batch-size: got {settings.batch_size}, expected at most {samples}, the number of "
+            f"training samples"
+        )

@@ -27,9 +27,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import functional as F
+from ..backend import on_device_of
 from ..creation import ones, zeros
-from ..gradmode import no_grad
 from ..tensor import Tensor
+from ..writes import mark_written
 from . import init
 from .linear import checked_number, checked_size, new_parameter
 from .module import Module
@@ -144,8 +145,10 @@ class BatchNorm(Module):
             self.eps,
         )
         if updating:  # counted last: an input that was refused has not been seen
-            with no_grad():
-                self.num_batches_tracked.add_(1)
+            count = self.num_batches_tracked.data
+            with on_device_of(count):
+                count += 1
+            mark_written(count)
         return y
 
     def _check(self, input: Tensor, by_batch: bool) -> None:

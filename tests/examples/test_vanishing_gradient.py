@@ -290,6 +290,20 @@ def test_measuring_leaves_the_network_as_it_was(script: Any) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_the_quick_measurement_is_that_of_the_full_one(script: Any, batchnorm: bool) -> None:
+    data = script.load(settings(script), 0)
+    mg.manual_seed(1)
+    model = script.build(settings(script), "b. Xavier", batchnorm, 64, 10)
+    state = copy.deepcopy(model.state_dict())
+    sample = data.x_train[:50], data.y_train[:50]
+    quick, full = script.gradients(model, *sample), script.measure(model, *sample)
+    assert len(quick["dz"]) == len(quick["dw"]) == 4
+    assert quick == {name: full[name] for name in quick}
+    for name, value in model.state_dict().items():
+        assert np.array_equal(value.data, state[name].data), name
+
+
 def test_the_split_is_that_of_the_seed(script: Any) -> None:
     first, again, other = (script.load(settings(script), seed) for seed in (1, 1, 2))
     assert first.x_train.shape == (1437, 64)
@@ -342,6 +356,9 @@ def test_mnist_from_a_folder(script: Any, tmp_path: Path, rng: np.random.Generat
     [
         (["--data", "mnist", "--data-root", "nowhere"], "nowhere"),
         (["--device", "tpu"], "tpu"),
+        (["--batch-size", "1438"], "--batch-size: got 1438, expected at most 1437"),
+        (["--out", __file__], "--out: "),
+        (["--out", f"{__file__}/below"], "--out: "),
     ],
 )
 def test_settings_that_cannot_be_served_are_refused_at_once(
@@ -354,8 +371,13 @@ def test_settings_that_cannot_be_served_are_refused_at_once(
 
 
 @pytest.mark.parametrize(
-    "options", [["--depth", "2"], ["--seeds", "0"], ["--steps", "-1"], ["--dtype", "int8"]]
-)
+    "options",
+    [
+        ["--depth", "2"], ["--seeds", "0"], ["--steps", "-1"], ["--dtype", "int8"],
+        ["--lr", "-1"], ["--lr", "nan"], ["--lr", "inf"], ["--lr", "0"], ["--lr", "fast"],
+        ["--batch-size", "1"], ["--data-root", "folder"],
+    ],
+)  # fmt: skip
 def test_options_that_make_no_sense_are_refused(
     script: Any, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
@@ -417,3 +439,15 @@ def test_ctrl_c_before_anything_was_trained(
     assert script.main([*SHORT, "--out", str(tmp_path)]) == 130
     assert {path.stem for path in tmp_path.glob("*.png")} == left
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["finished"] is False
+
+
+@pytest.mark.parametrize("module", ["numpy", "matplotlib"])
+def test_ctrl_c_during_the_imports_is_short(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "vanishing_gradient.py")],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+    )  # fmt: skip
+    assert run.returncode == 130
+    assert run.stdout == run.stderr == ""
