@@ -150,7 +150,8 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
     """The nodes under ``roots`` that gradients pass on their way to ``targets``."""
     needed: set[Any] = set()
     for node in oldest_first(roots):
-        if node in targets or any(parent in needed for parent in node.parents):
+        freed = isinstance(node, Op) and node.kept is None  # whatever it led to: an error is due
+        if freed or node in targets or any(parent in needed for parent in node.parents):
             needed.add(node)
     return needed
 

@@ -182,6 +182,15 @@ def test_a_part_that_another_pass_has_freed():
         (h * 5).backward()
 
 
+def test_grad_through_a_part_that_was_freed_says_so():
+    x = leaf(2.0)
+    h = x * x
+    mg.grad(h * 3, x)
+    for allow_unused in (False, True):
+        with pytest.raises(RuntimeError, match="retain_graph=True"):
+            mg.grad(h * 5, x, allow_unused=allow_unused)
+
+
 def test_retain_graph_allows_a_second_pass():
     x = leaf(2.0)
     y = x * x
