@@ -236,7 +236,7 @@ def _run_hooks(node: Any, grad: Any, any_tensor: "Tensor") -> Any:
                 f"a gradient hook returned {got}, expected None or a Tensor of shape {seen.shape}"
             )
         grad = answer if as_tensor else answer._data
-    return grad
+    return grad if as_tensor else grad.copy()  # a hook may keep what it saw
 
 
 def _retain(tensor: "Tensor | None", grad: Any) -> None:

@@ -559,6 +559,15 @@ def test_hooks_see_and_may_replace_the_gradient():
     assert seen == [5, 150, 5]
 
 
+def test_what_a_hook_has_kept_does_not_change_with_grad():
+    x = leaf(2.0)
+    kept = []
+    x.register_hook(kept.append)
+    (x * 3).backward()
+    x.grad.zero_()
+    assert kept[0].item() == 3
+
+
 def test_a_hook_on_a_tensor_that_is_gone_still_runs():
     x = leaf(2.0)
     seen = []
