@@ -62,6 +62,12 @@ def operations(
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
     yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]
+    for kind in (ops.Sigmoid, ops.Tanh, ops.ReLU):
+
+        def make(kind: Any = kind) -> Any:
+            return ops.LinearActivation(kind())
+
+        yield f"Linear and {kind.__name__}", make, [draw(n, 30), draw(c, 30), draw(c)]
     yield "sigmoid", ops.Sigmoid, [draw(n, c)]
     labels = rng.integers(0, c, n)
     loss = "cross-entropy"

@@ -109,6 +109,23 @@ def test_fusing_takes_two_launches_from_each_layer(
     assert found[1] <= 372
 
 
+def test_fusing_takes_a_launch_from_each_layer_without_batch_norm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_kernels(monkeypatch, DryRawModule)
+    layers = [part for part in network(DEPTH) if not isinstance(part, nn.BatchNorm1d)]
+    model = nn.Sequential(*layers).to("cuda")
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    found = []
+    for version in (model, nn.fuse(model)):
+        step(version, optimizer, "cuda")
+        with counted() as launches:
+            step(version, optimizer, "cuda")
+        found.append(launches.total())
+    assert found[1] == found[0] - DEPTH  # the sigmoid forwards
+    assert launches["sigmoid_forward"] == 0
+
+
 @pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
 def test_without_kernels_a_step_launches_several_times_as_often(make: Make, strict: str) -> None:
     model = network(DEPTH).to(strict)

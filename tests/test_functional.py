@@ -33,7 +33,8 @@ METHODS = [
 ]
 OTHERS = [
     "expand", "where", "cat", "stack", "leaky_relu", "elu", "gelu", "silu", "softplus",
-    "linear", "batch_norm", "batch_norm_sigmoid", "layer_norm", "embedding", "dropout", "one_hot",
+    "linear", "linear_activation", "batch_norm", "batch_norm_sigmoid", "layer_norm",
+    "embedding", "dropout", "one_hot",
     "cross_entropy", "nll_loss", "mse_loss", "huber_loss", "binary_cross_entropy_with_logits",
 ]
 # fmt: on
@@ -601,3 +602,9 @@ def test_a_negative_eps_and_a_delta_that_is_no_number():
         F.batch_norm(mg.rand(4, 2), None, None, training=True, eps=-1.0)
     with pytest.raises(ValueError, match="delta is nan"):
         F.huber_loss(mg.rand(2), mg.rand(2), delta=float("nan"))
+
+
+def test_every_function_is_also_found_in_minigrad_itself():
+    for name in F.__all__:
+        assert getattr(mg, name) is getattr(F, name)
+        assert name in mg.__all__

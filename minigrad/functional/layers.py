@@ -72,19 +72,50 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         ValueError: the last axis of the input does not have the weight's ``in`` features, ...
     """
-    floating(input, "linear")
-    expect_tensors("linear", ("bias",), weight=weight, bias=bias)
+    return _linear("linear", ops.Linear(), input, weight, bias)
+
+
+ACTIVATIONS: dict[str, type[ops.Sigmoid | ops.Tanh | ops.ReLU]] = {
+    "sigmoid": ops.Sigmoid,
+    "tanh": ops.Tanh,
+    "relu": ops.ReLU,
+}
+
+
+def linear_activation(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str = "sigmoid"
+) -> Tensor:
+    """The "sigmoid", "tanh" or "relu" of ``linear(...)``, with its arguments and errors, as one
+    operation: what ``nn.fuse`` puts in the place of the two.
+
+    Raises:
+        ValueError: another activation, or see ``linear``.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"linear_activation: activation is {activation!r}, expected one of "
+            f"{', '.join(map(repr, ACTIVATIONS))}"
+        )
+    op = ops.LinearActivation(ACTIVATIONS[activation]())
+    return _linear("linear_activation", op, input, weight, bias)
+
+
+def _linear(
+    name: str, op: ops.Linear, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    floating(input, name)
+    expect_tensors(name, ("bias",), weight=weight, bias=bias)
     shape = weight.shape
     if weight.ndim != 2:
-        raise ValueError(f"linear: weight has shape {shape}, expected (out, in)")
+        raise ValueError(f"{name}: weight has shape {shape}, expected (out, in)")
     if not input.ndim or input.shape[-1] != shape[1]:
         got = f"{input.shape[-1]} features in its last axis" if input.ndim else "no axes"
-        raise ValueError(f"linear: input has {got}, expected {shape[1]} (weight is {shape})")
+        raise ValueError(f"{name}: input has {got}, expected {shape[1]} (weight is {shape})")
     if bias is None:
-        return apply(ops.Linear(), input, weight)
+        return apply(op, input, weight)
     if bias.shape != shape[:1]:
-        raise ValueError(f"linear: bias has shape {bias.shape}, expected {shape[:1]}")
-    return apply(ops.Linear(), input, weight, bias)
+        raise ValueError(f"{name}: bias has shape {bias.shape}, expected {shape[:1]}")
+    return apply(op, input, weight, bias)
 
 
 def _check_per_channel(name: str, channels: int, **vectors: Tensor | None) -> None:

@@ -115,6 +115,36 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
     return dx
 
 
+# ---------------------------------------------------------------------- linear and activation
+
+
+def linear_activation_forward(
+    op: ops.LinearActivation, x: Array, weight: Array, bias: Array | None = None
+) -> Any:
+    """One after the other, as for BatchNorm and sigmoid below."""
+    a = linear_forward(op, x, weight, bias)
+    if a is None:
+        return None
+    kind = type(op.activation)
+    return FORWARD.get(kind, kind.forward)(op.activation, a)
+
+
+def linear_activation_backward(
+    op: ops.LinearActivation,
+    grad: Array,
+    y: Array,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+) -> Any:
+    """dA by the activation's kernel or rule, and Linear's with it."""
+    if not _is_matrix(grad):
+        return None
+    kind = type(op.activation)
+    da = BACKWARD.get(kind, kind.backward)(op.activation, grad, y, y)
+    return linear_backward(op, da, y, x, weight, bias)
+
+
 # ----------------------------------------------------------------------------------- batch norm
 
 
@@ -215,6 +245,7 @@ def cross_entropy_backward(
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
+    ops.LinearActivation: linear_activation_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
@@ -222,6 +253,7 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
+    ops.LinearActivation: linear_activation_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_backward,

@@ -192,6 +192,39 @@ def linear_backward(
     return grad @ weight if dx else None, grad.T @ x if dw else None, column_sums(grad)
 
 
+CODES = {ops.Sigmoid: SIGMOID, ops.ReLU: RELU, ops.Tanh: TANH}
+
+
+def linear_activation_forward(
+    op: ops.LinearActivation, x: Array, weight: Array, bias: Array | None = None
+) -> Any:
+    """f(X W^T + b): b and f in one pass over the product, in its place."""
+    if bias is None or not is_matrix(x):
+        return None
+    y = x @ weight.T
+    if add_bias(y, bias, CODES[type(op.activation)]):
+        return y
+    return op.activation.forward(y + bias)
+
+
+def linear_activation_backward(
+    op: ops.LinearActivation,
+    grad: Array,
+    y: Array,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+) -> Any:
+    """dA by the activation's kernel or rule, and Linear's with it."""
+    if bias is None or not is_matrix(grad):
+        return None
+    activation = op.activation
+    da = sigmoid_backward(activation, grad, y, y) if isinstance(activation, ops.Sigmoid) else None
+    if da is None:
+        da = activation.backward(grad, y, y)
+    return linear_backward(op, da, y, x, weight, bias)
+
+
 def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
     """In 1 launch."""
     if not usable(x):
@@ -295,6 +328,7 @@ def adam_step(
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
+    ops.LinearActivation: linear_activation_forward,
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
@@ -302,6 +336,7 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
+    ops.LinearActivation: linear_activation_backward,
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_backward,

@@ -22,7 +22,7 @@ from .batchnorm import BatchNorm1d, BatchNorm2d
 from .container import ModuleDict, ModuleList, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
-from .fuse import BatchNormSigmoid, fuse
+from .fuse import BatchNormSigmoid, LinearActivation, fuse
 from .layernorm import LayerNorm
 from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss, NLLLoss
@@ -37,6 +37,7 @@ __all__ = [
     "ModuleList",
     "ModuleDict",
     "Linear",
+    "LinearActivation",
     "Embedding",
     "BatchNorm1d",
     "BatchNorm2d",

@@ -1,20 +1,21 @@
 """Neighbours as one operation: ``nn.fuse(model)`` is the same function in fewer steps.
 
-BatchNorm1d writes a matrix that Sigmoid reads right away. As one operation they save a pass over
-memory and a launch in each direction, which is what a GPU waits for. The derivation of the pair is
-in ``ops/fused.py``. The model that is given stays what it is: the one to read, to observe layer by
-layer, and to compare with.
+BatchNorm1d writes a matrix that Sigmoid reads right away, and so does a Linear without BatchNorm.
+As one operation they save passes over memory and launches, which is what a GPU waits for. The
+derivations of the pairs are in ``ops/fused.py``. The model that is given stays what it is: the one
+to read, to observe layer by layer, and to compare with.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import functional as F
 from ..tensor import Tensor
-from .activation import Sigmoid
+from .activation import ReLU, Sigmoid, Tanh
 from .batchnorm import BatchNorm1d
 from .container import Sequential
+from .linear import Linear
 from .module import Module
 from .shape import Identity
 
@@ -26,13 +27,41 @@ class BatchNormSigmoid(BatchNorm1d):
     function: ClassVar[Callable[..., Tensor]] = staticmethod(F.batch_norm_sigmoid)
 
 
+class LinearActivation(Linear):
+    """``Sequential(Linear(...), Sigmoid())`` as one module, or with "tanh" or "relu" as the
+    ``activation``; see ``Linear`` for the other arguments and errors."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        activation: str = "sigmoid",
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.activation = activation
+
+    def _affine(self, input: Tensor) -> Tensor:
+        return F.linear_activation(input, self.weight, self.bias, self.activation)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation={self.activation!r}"
+
+
+ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
+
+
 def fuse(model: Module) -> Module:
     """A model that computes what ``model`` computes, with neighbours fused.
 
     In every ``Sequential`` inside, a ``BatchNorm1d`` with a ``Sigmoid`` after it becomes a
-    ``BatchNormSigmoid`` and an ``Identity``, so that all names and indices stay. It is left as it
-    is where one of the two has a hook, which would not see what it asks for, and where either is of
-    a subclass.
+    ``BatchNormSigmoid``, and a ``Linear`` with a bias and a ``Sigmoid``, ``Tanh`` or ``ReLU`` after
+    it a ``LinearActivation``; an ``Identity`` follows, so that all names and indices stay. A pair
+    is left as it is where one of the two has a hook, which would not see what it asks for, and
+    where either is of a subclass.
 
     The two models share their parameters and buffers: training one trains the other, ``to`` moves
     both, an optimiser of one serves the other, and a state dict of one fits the other. Each has a
@@ -58,10 +87,24 @@ def _fused(module: Module, done: dict[Module, Module]) -> Module:
     if type(module).forward is Sequential.forward:
         named = list(module._own("module"))
         for (name, first), (after, second) in pairwise(named):
-            if _fits(first, BatchNorm1d) and _fits(second, Sigmoid):
-                copy.__dict__[name] = _sharing(first, BatchNormSigmoid)
+            pair = _pair(first, second)
+            if pair is not None:
+                copy.__dict__[name] = pair
                 copy.__dict__[after] = Identity().train(second.training)
     return copy
+
+
+def _pair(first: Module, second: Module) -> Module | None:
+    """The two as one module, if they can be."""
+    if any(m._pre_hooks or m._forward_hooks or m._backward_hooks for m in (first, second)):
+        return None
+    if type(first) is BatchNorm1d and type(second) is Sigmoid:
+        return _sharing(first, BatchNormSigmoid)
+    if type(first) is Linear and first.bias is not None and type(second) in ACTIVATIONS:
+        pair = _sharing(first, LinearActivation)
+        pair.activation = ACTIVATIONS[type(second)]
+        return pair
+    return None
 
 
 def _sharing(module: Module, kind: type[Module]) -> Module:
@@ -71,8 +114,3 @@ def _sharing(module: Module, kind: type[Module]) -> Module:
         own = type(value) in (dict, list, set)
         copy.__dict__[name] = value.copy() if own else value
     return copy
-
-
-def _fits(module: Module, kind: type[Module]) -> bool:
-    hooks = module._pre_hooks or module._forward_hooks or module._backward_hooks
-    return type(module) is kind and not hooks

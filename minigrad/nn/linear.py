@@ -51,9 +51,12 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""
         try:
-            return F.linear(input, self.weight, self.bias)
+            return self._affine(input)
         except ValueError as error:  # named after the layer, whose line is the one to look at
-            raise ValueError(f"Linear: {str(error).removeprefix('linear: ')}") from None
+            raise ValueError(f"Linear: {str(error).partition(': ')[2]}") from None
+
+    def _affine(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

@@ -42,7 +42,7 @@ from .elementwise import (
     Square,
     Sub,
 )
-from .fused import BatchNormSigmoid
+from .fused import BatchNormSigmoid, LinearActivation
 from .indexing import Embedding, GetItem, OneHot, Scatter
 from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
@@ -80,6 +80,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearActivation",
     "Log",
     "LogSoftmax",
     "LogSumExp",

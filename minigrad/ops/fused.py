@@ -8,7 +8,8 @@ other; the rules themselves stay where they are.
 from typing import Any
 
 from ..backend import Array
-from .activation import Sigmoid
+from .activation import ReLU, Sigmoid, Tanh
+from .linear import Linear
 from .normalization import BatchNorm
 
 
@@ -48,3 +49,32 @@ class BatchNormSigmoid(BatchNorm):
     ) -> tuple[Any, ...]:
         da = grad * (y * (1 - y))
         return super().backward(da, y, x, gamma, beta)
+
+
+class LinearActivation(Linear):
+    """Y = f(A),  A = X W^T + b, with f the sigmoid, tanh or ReLU: Linear and the activation of it.
+
+    X: (..., in), W: (out, in), b: (out,)  ->  A, Y: (..., out)
+
+    1. Y = f(A)                      dA = dY f'(A), by the rule of f, which reads Y and not A:
+                                     y (1 - y), 1 - y^2, or 1 where y > 0
+    2. A = X W^T + b                 dX = dA W,  dW = dA^T X,  db = dA summed over the rows
+
+    A need not be kept: a kernel adds b and applies f in the place where the product was written.
+
+    Kept for backward: Y, X and W.
+    """
+
+    keeps = ("y", "x", "weight")
+
+    def __init__(self, activation: Sigmoid | Tanh | ReLU) -> None:
+        self.activation = activation
+
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        return self.activation.forward(super().forward(x, weight, bias))
+
+    def backward(
+        self, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
+    ) -> tuple[Any, ...]:
+        da = self.activation.backward(grad, y, y)  # the last one, A, is not read
+        return super().backward(da, y, x, weight, bias)

@@ -1,7 +1,7 @@
 """Matrix products: ``MatMul``, and the affine map ``Linear`` that every layer starts with."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backend import Array
 from .base import Op, add_up, unbroadcast
@@ -56,7 +56,7 @@ class Linear(Op):
     Kept for backward: X and W. Without b the last step falls away.
     """
 
-    keeps = ("x", "weight")
+    keeps: ClassVar[tuple[str, ...]] = ("x", "weight")
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         y = x @ weight.T

@@ -18,6 +18,10 @@ LABELS = "labels"
 # An operation, and the shapes of its inputs for a batch of n and a width of d.
 CASES = {
     "linear": (lambda: ops.Linear(), lambda n, d: [(n, d), (d + 1, d), (d + 1,)]),
+    "linear_sigmoid": (
+        lambda: ops.LinearActivation(ops.Sigmoid()),
+        lambda n, d: [(n, d), (d + 1, d), (d + 1,)],
+    ),
     "sigmoid": (lambda: ops.Sigmoid(), lambda n, d: [(n, d)]),
     "batch_norm": (lambda: ops.BatchNorm(1e-5), lambda n, d: [(n, d), (d,), (d,)]),
     "batch_norm_sigmoid": (
@@ -31,6 +35,7 @@ CASES = {
 }
 TABLE = {
     "linear": ops.Linear,
+    "linear_sigmoid": ops.LinearActivation,
     "sigmoid": ops.Sigmoid,
     "batch_norm": ops.BatchNorm,
     "batch_norm_sigmoid": ops.BatchNormSigmoid,

@@ -161,15 +161,25 @@ def test_bias_and_activation(activation: int, dtype: str, rng: np.random.Generat
     close(y, ACTIVATIONS[activation](x.astype(np.float64) + bias), dtype)
 
 
+LINEAR: dict[str, Callable[[], ops.Linear]] = {
+    "alone": ops.Linear,
+    **{
+        kind.__name__: lambda kind=kind: ops.LinearActivation(kind())
+        for kind in (ops.Sigmoid, ops.Tanh, ops.ReLU)
+    },
+}
+
+
+@pytest.mark.parametrize("make", LINEAR.values(), ids=LINEAR)
 @pytest.mark.parametrize("dtype", DIGITS)
-def test_linear(dtype: str, rng: np.random.Generator) -> None:
+def test_linear(dtype: str, make: Callable[[], ops.Linear], rng: np.random.Generator) -> None:
     x, w, b, grad = (rng.normal(size=s).astype(dtype) for s in [(37, 6), (33, 6), (33,), (37, 33)])
-    rule, op = ops.Linear(), ops.Linear()
+    rule, op = make(), make()
     rule.parents = op.parents = (object(),) * 3  # each input requires its gradient
     wide = [a.astype(np.float64) for a in (x, w, b)]
     y = rule.forward(*wide)
-    there = kernels.linear_forward(op, put(x), put(w), put(b))
-    gradients = kernels.linear_backward(op, put(grad), there, put(x), put(w), put(b))
+    there = kernels.FORWARD[type(op)](op, put(x), put(w), put(b))
+    gradients = kernels.BACKWARD[type(op)](op, put(grad), there, put(x), put(w), put(b))
     for actual, wanted in zip(
         (there, *gradients), (y, *rule.backward(grad.astype(np.float64), y, *wide)), strict=True
     ):

@@ -18,7 +18,9 @@ def network() -> nn.Sequential:
         nn.Sigmoid(),
         nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Sigmoid()),
         nn.BatchNorm1d(4, affine=False),
-        nn.Linear(4, 3),
+        nn.Linear(4, 6),
+        nn.Tanh(),
+        nn.Linear(6, 3),
     )
 
 
@@ -74,12 +76,41 @@ def test_on_the_kernels(emulated: str, rng: np.random.Generator) -> None:
 def test_which_neighbours_become_one() -> None:
     fused = nn.fuse(network())
     assert [type(m).__name__ for m in fused] == [
-        "Linear", "BatchNormSigmoid", "Identity", "Sequential", "BatchNorm1d", "Linear",
+        "Linear", "BatchNormSigmoid", "Identity", "Sequential", "BatchNorm1d",
+        "LinearActivation", "Identity", "Linear",
     ]  # fmt: skip
     assert isinstance(fused[3][1], nn.BatchNormSigmoid)
     assert fused[3][1].momentum == 0.3
+    assert "out_features=6, bias=True, activation='tanh'" in repr(fused[5])
+    rows = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Sigmoid(), nn.Linear(4, 4), nn.GELU())
+    assert [type(m) for m in nn.fuse(rows)] == [type(m) for m in rows]
     norms = nn.Sequential(nn.BatchNorm1d(4), nn.Tanh(), nn.Sigmoid(), nn.BatchNorm2d(4))
     assert [type(m) for m in nn.fuse(norms)] == [type(m) for m in norms]
+
+
+@pytest.mark.parametrize("activation", [nn.Sigmoid, nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("on", ["cpu", "emulated"])
+def test_linear_and_activation(
+    activation: type[nn.Module],
+    on: str,
+    rng: np.random.Generator,
+    request: pytest.FixtureRequest,
+) -> None:
+    where = on if on == "cpu" else request.getfixturevalue(on)
+    model = nn.Sequential(nn.Linear(5, 4), activation(), nn.Linear(4, 3)).double().to(where)
+    x, labels = (t.to(where) for t in batch(rng))
+    fused = nn.fuse(model)
+    assert type(fused[0]) is nn.LinearActivation
+    expected = gradients(model, x, labels)
+    agree(gradients(fused, x, labels), expected)
+    made = nn.LinearActivation(5, 4, activation=fused[0].activation).double().to(where)
+    made.load_state_dict(model[0].state_dict())
+    agree([made(x).detach().cpu().numpy()], [model[:2](x).detach().cpu().numpy()])
+
+
+def test_errors_name_the_layer() -> None:
+    with pytest.raises(ValueError, match=r"^Linear: input has 7 features in its last axis, exp"):
+        nn.LinearActivation(8, 3)(mg.ones(2, 7))
 
 
 class OddSigmoid(nn.Sigmoid):

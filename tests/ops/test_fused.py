@@ -1,4 +1,4 @@
-"""BatchNorm with a sigmoid after it: the two rules put together, and nothing else."""
+"""Two operations as one: the two rules put together, and nothing else."""
 
 import numpy as np
 import pytest
@@ -99,3 +99,57 @@ def test_errors_name_the_function():
         fused(mg.ones(1, 3))
     with pytest.raises(ValueError, match="batch_norm_sigmoid: without training, running_mean and"):
         F.batch_norm_sigmoid(mg.ones(4, 3), None, None)
+
+
+# ------------------------------------------------------------------------ linear, then activation
+
+SLOPES = {
+    "sigmoid": (lambda a: 1 / (1 + np.exp(-a)), lambda y: y * (1 - y)),
+    "tanh": (np.tanh, lambda y: 1 - y * y),
+    "relu": (lambda a: np.maximum(a, 0), lambda y: np.float64(y > 0)),
+}
+
+
+@pytest.mark.parametrize("activation", SLOPES)
+@pytest.mark.parametrize("rows", [(5,), (2, 3), ()], ids=str)
+def test_linear_activation(activation, rows, rng, check):
+    x, w, b = (rng.standard_normal(s) for s in [(*rows, 4), (3, 4), (3,)])
+
+    def fused(*inputs):
+        return F.linear_activation(*inputs, activation=activation)
+
+    expected = SLOPES[activation][0](np.einsum("...i,oi->...o", x, w) + b)
+    np.testing.assert_allclose(fused(*map(mg.tensor, (x, w, b))).numpy(), expected, rtol=1e-12)
+    check(fused, x, w, b)
+    check(lambda t, v: fused(t, v), x, w)
+
+
+@pytest.mark.parametrize("activation", SLOPES)
+def test_steps_of_the_derivation_of_linear_activation(activation, rng):
+    f, df = SLOPES[activation]
+    x, w, b, dy = (rng.standard_normal(s) for s in [(5, 4), (3, 4), (3,), (5, 3)])
+    a = x @ w.T + b
+    da = dy * df(f(a))
+    np.testing.assert_allclose(da, slope(lambda v: float((dy * f(v)).sum()), a), atol=1e-8)
+
+    def loss(x=x, w=w, b=b):
+        return float((dy * f(x @ w.T + b)).sum())
+
+    steps = da @ w, da.T @ x, da.sum(axis=0)
+    for found, name, at in zip(steps, "xwb", (x, w, b), strict=True):
+        np.testing.assert_allclose(found, slope(lambda v, n=name: loss(**{n: v}), at), atol=1e-7)
+
+
+def test_linear_activation_layouts_and_types(rng, check_layouts, check_types):
+    arrays = [rng.standard_normal(s) for s in [(5, 4), (3, 4), (3,)]]
+    check_layouts(F.linear_activation, *arrays)
+    check_types(F.linear_activation, *arrays)
+
+
+def test_errors_of_linear_activation():
+    with pytest.raises(ValueError, match=r"linear_activation: input has 7 features .* expected 8"):
+        F.linear_activation(mg.zeros(4, 7), mg.zeros(3, 8))
+    with pytest.raises(
+        ValueError, match=r"activation is 'gelu', expected one of 'sigmoid', 'tanh'"
+    ):
+        F.linear_activation(mg.zeros(4, 8), mg.zeros(3, 8), activation="gelu")
