@@ -18,6 +18,7 @@ import pytest
 import minigrad.functional as F
 from minigrad import Tensor, ops
 from minigrad.autograd import apply
+from minigrad.ops.activation import sigmoid_cap
 
 Array = np.ndarray[Any, Any]
 Names = SimpleNamespace
@@ -254,8 +255,15 @@ def test_sig_8(sig: Names) -> None:
     agree(sig.tanh_slope, [slope(np.tanh, v) for v in sig.x])
 
 
-def test_sig_9(sig: Names) -> None:
+def test_sig_9(sig: Names, pages: dict[str, Any]) -> None:
     same(sig.y_safe, sig.y)
+    assert np.array_equal(sig.y_safe, ops.Sigmoid().forward(sig.x))  # the code's own form
+    caps = {kind: sigmoid_cap(np.dtype(kind)) for kind in (np.float64, np.float32, np.float16)}
+    stated = f"at {caps[np.float32]:g}, and in half precision at {caps[np.float16]:g}"
+    assert caps[np.float64] == caps[np.float32]
+    assert pages["derivations/sigmoid"].says(stated)
+    for kind, cap in caps.items():
+        assert ops.Sigmoid().forward(np.array([cap, 2 * cap], kind)).tolist() == [1, 1]
     x = np.array([-1000.0, -60.0, 0.0, 60.0, 1000.0])
     y = ops.Sigmoid().forward(x)  # warnings are errors: nothing overflows
     np.testing.assert_allclose(y, [0, math.exp(-60), 0.5, 1, 1], rtol=1e-14)
