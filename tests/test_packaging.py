@@ -54,6 +54,7 @@ def test_the_core_needs_numpy_alone(config: configparser.ConfigParser) -> None:
         ("data", {"pooch"}),
         ("io", {"safetensors"}),
         ("examples", {"minigrad", "rich"}),
+        ("coursework", {"minigrad", "rich", "pytest"}),
         ("cuda12", {"cupy-cuda12x"}),
         ("cuda13", {"cupy-cuda13x"}),
         ("parity", {"torch"}),
