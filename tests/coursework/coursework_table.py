@@ -120,6 +120,12 @@ def written() -> str:
     return PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
 
 
+def cells(text: str) -> dict[str, list[int]]:
+    """The numbers of each row of a table."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {name: [int(number) for number in numbers] for name, *numbers in rows[2:]}
+
+
 def write() -> None:
     """Put the current table into the documentation."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
