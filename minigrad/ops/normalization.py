@@ -35,6 +35,12 @@ def along_channels(vector: Any, ndim: int) -> Any:
     return vector.reshape((1, -1, *(1,) * (ndim - 2)))
 
 
+def affine(x_hat: Array, gamma: Array | None, beta: Array | None) -> Array:
+    """gamma x_hat + beta, channel by channel; without gamma, or beta, without that part."""
+    y = x_hat if gamma is None else x_hat * along_channels(gamma, x_hat.ndim)
+    return y if beta is None else y + along_channels(beta, x_hat.ndim)
+
+
 class BatchNorm(Op):
     """y = gamma x_hat + beta,  x_hat = (x - mu) / sqrt(var + eps): BatchNorm in training.
 
@@ -88,8 +94,7 @@ class BatchNorm(Op):
     def forward(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
         x_hat, _, mean, var = self.memo(self.standardize, x)
         self.batch_mean, self.batch_var = mean.reshape(-1), var.reshape(-1)
-        y = x_hat if gamma is None else x_hat * along_channels(gamma, x.ndim)
-        return y if beta is None else y + along_channels(beta, x.ndim)
+        return affine(x_hat, gamma, beta)
 
     def backward(
         self,
@@ -143,8 +148,7 @@ class BatchNormEval(Op):
         beta: Array | None = None,
     ) -> Array:
         x_hat, _ = self.memo(self.standardize, x, mean, var)
-        y = x_hat if gamma is None else x_hat * along_channels(gamma, x.ndim)
-        return y if beta is None else y + along_channels(beta, x.ndim)
+        return affine(x_hat, gamma, beta)
 
     def backward(
         self,
