@@ -39,10 +39,10 @@ def keep_pages() -> None:
 keep_pages()
 
 
-@lru_cache(maxsize=16)
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
-    """(n,) of 1: ``_ones(n) @ x`` is the sum of each column."""
-    return np.ones(n, dtype)
+@lru_cache(maxsize=64)
+def _weights(n: int, kind: str, value: float) -> Array:
+    """(n,) of one value: with 1, ``_weights @ x`` is the sum of each column, with 1/n its mean."""
+    return np.full(n, value, kind)
 
 
 @lru_cache(maxsize=16)
@@ -51,17 +51,17 @@ def _rows(n: int) -> Array:
     return np.arange(n)
 
 
-def _column_means(x: Array) -> Array:
-    """The mean of each column. Of many rows, the sums of each few thousand are added in float64:
-    one long sum in float32 loses a digit for every hundredfold of its length."""
-    n = len(x)
+def _column_sums(x: Array, factor: float = 1.0) -> Array:
+    """``factor`` times the sum of each column. Of many rows, the sums of each few thousand are
+    added in float64: one long sum in float32 loses a digit for every hundredfold of its length."""
+    n, kind = len(x), x.dtype.char
     if n <= 4096:
-        return _ones(n, x.dtype) @ x / n
+        return np.dot(_weights(n, kind, factor), x)
     total = np.zeros(x.shape[1])
     for start in range(0, n, 4096):
         rows = x[start : start + 4096]
-        total += _ones(len(rows), x.dtype) @ rows
-    return (total / n).astype(x.dtype)
+        total += np.dot(_weights(len(rows), kind, 1.0), rows)
+    return (total * factor).astype(kind)
 
 
 def _is_matrix(x: Array) -> bool:
@@ -76,7 +76,7 @@ def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None =
     """Y = X W^T, and b added in place."""
     if bias is None or not _is_matrix(x):
         return None
-    y = x @ weight.T
+    y = np.dot(x, weight.T)
     y += bias
     return y
 
@@ -87,21 +87,26 @@ def linear_backward(
     """dX = dY W, dW = dY^T X, and db as ones @ dY."""
     if not _is_matrix(grad):
         return None
-    dx, dw = op.needs_input_grad[:2]
-    gradients = grad @ weight if dx else None, grad.T @ x if dw else None
-    return gradients if bias is None else (*gradients, _ones(len(grad), grad.dtype) @ grad)
+    to_x, to_weight, *_ = op.parents
+    dx = None if to_x is None else np.dot(grad, weight)
+    dw = None if to_weight is None else np.dot(grad.T, x)
+    return (dx, dw) if bias is None else (dx, dw, _column_sums(grad))
 
 
 # ------------------------------------------------------------------------------------- sigmoid
+
+# Arrays without axes: a Python number would be converted anew in each call.
+ONE = {kind: np.ones((), kind) for kind in "fd"}
+CAP = {kind: np.full((), sigmoid_cap(np.dtype(kind)), kind) for kind in "fd"}
 
 
 def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
     """e^x / (1 + e^x) in two buffers."""
     if x.dtype.char not in "fd" or x.ndim == 0:
         return None
-    y = np.minimum(x, sigmoid_cap(x.dtype))
-    np.exp(y, out=y)
-    np.divide(y, y + 1, out=y)
+    y = np.minimum(x, CAP[x.dtype.char])
+    np.exp(y, y)
+    np.divide(y, y + ONE[x.dtype.char], y)
     return y
 
 
@@ -109,7 +114,7 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
     """dy y (1 - y) in one buffer."""
     if y.dtype.char not in "fd" or y.ndim == 0:
         return None
-    dx = np.subtract(1, y)
+    dx = ONE[y.dtype.char] - y
     dx *= y
     dx *= grad
     return dx
@@ -151,20 +156,29 @@ def linear_activation_backward(
 def batch_norm_forward(
     op: ops.BatchNorm, x: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Any:
-    """y = c (gamma r) + beta, with c = x - mean: x_hat is never written."""
-    if not _is_matrix(x) or beta is None:
+    """y = c (gamma r) + beta, with c = x - mean: x_hat is never written.
+
+    A mean that is large beside sigma cannot be taken away as it is: its own rounding would be
+    left in c. So the batch's first sample goes first, which is as large and makes x - x_0 exact
+    there, and then the mean of what is left, which is small.
+    """
+    if beta is None or gamma is None or not _is_matrix(x):
         return None
-    mean = _column_means(x)
-    centred = x - mean
-    missed = _column_means(centred)  # what the rounding of the mean has left
-    centred -= missed
-    y = centred * centred
-    var = _column_means(y)
-    r = 1 / np.sqrt(var + op.eps)
-    np.multiply(centred, gamma * r, out=y)
+    share, first = 1 / len(x), x[0]
+    c = x - first
+    mean = _column_sums(c, share)
+    c -= mean
+    y = c * c
+    var = _column_sums(y, share)
+    r = var + op.eps
+    np.sqrt(r, r)
+    np.divide(1, r, r)
+    scale = gamma * r
+    np.multiply(c, scale, y)
     y += beta
-    op.workspace = centred, r
-    op.batch_mean, op.batch_var = mean + missed, var
+    mean += first
+    op.workspace = c, r, scale
+    op.batch_mean, op.batch_var = mean, var
     return y
 
 
@@ -176,19 +190,23 @@ def batch_norm_backward(
     gamma: Array | None = None,
     beta: Array | None = None,
 ) -> Any:
-    """dx = gamma r (dy - mean(dy) - c r k),  k = mean(dy x_hat) = r mean(dy c)."""
+    """dx = gamma r (dy - mean(dy) - c r mean(dy x_hat)),  with  mean(dy x_hat) = r mean(dy c)."""
     if op.workspace is None:
         return None
-    centred, r = op.workspace
-    mean_dy = _column_means(grad)
-    dx = grad * centred
-    k = r * _column_means(dx)
-    np.multiply(centred, r * k, out=dx)
-    np.subtract(grad, dx, out=dx)
-    dx -= mean_dy
-    dx *= gamma * r
-    n = len(grad)
-    return dx, k * n, mean_dy * n
+    c, r, scale = op.workspace
+    d_beta = _column_sums(grad)
+    dx = grad * c
+    d_gamma = _column_sums(dx)
+    d_gamma *= r
+    share = 1 / len(grad)
+    row = r * d_gamma
+    row *= share
+    np.multiply(c, row, dx)
+    np.subtract(grad, dx, dx)
+    np.multiply(d_beta, share, row)
+    dx -= row
+    dx *= scale
+    return dx, d_gamma, d_beta
 
 
 def batch_norm_sigmoid_forward(
