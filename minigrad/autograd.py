@@ -63,14 +63,12 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
 def record(op: Op, inputs: tuple["Tensor", ...], arrays: list[Array], result: "Tensor") -> None:
     """Make ``op`` the node of the graph that ``result`` comes from."""
     op.order = tick()
-    parents: list[Any] = []
-    kept: list[Any] = [result._data if op.keeps_output else shape_of(result._data.shape)]
-    keeps = op.keeps_inputs
-    for i, x in enumerate(inputs):
-        # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
-        parents.append((x.grad_fn or x) if x._requires_grad else None)
-        kept.append(arrays[i] if keeps is True or i in keeps else shape_of(arrays[i].shape))
-    op.parents, op.kept = tuple(parents), tuple(kept)
+    # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
+    op.parents = tuple([(x.grad_fn or x) if x._requires_grad else None for x in inputs])
+    out, keeps = result._data, op.keeps_inputs
+    if keeps is not True:
+        arrays = [a if i in keeps else shape_of(a.shape) for i, a in enumerate(arrays)]
+    op.kept = (out if op.keeps_output else shape_of(out.shape), *arrays)
     result._requires_grad, result.grad_fn = True, op
 
 
@@ -116,21 +114,18 @@ def backpropagate_from(
             return (None,) * len(node.parents)
         if node.hooks:
             grad = _run_hooks(node, grad, outputs[0])
-        is_leaf = not isinstance(node, Op)
-        if is_leaf if capture is None else node in capture:
+        if capture is not None and node in capture:
             found[node] = grad
-        if is_leaf:
-            return ()
         if node.retained_by is not None:
             _retain(node.retained_by(), grad)
         kept = node.kept
         if kept is None or writes.latest > node.order:
             _check_kept(node)
-        if type(grad) is not np.ndarray:
-            follow(grad)
         if create_graph:
             shares = node.backward(grad, *_as_tensors(node, outputs[0]))
         else:
+            if type(grad) is not np.ndarray:
+                follow(grad)
             shares = kernels.backward(node, grad, kept)
         if type(shares) is not tuple:
             shares = (shares,)
@@ -138,11 +133,16 @@ def backpropagate_from(
         if type(shares[0]) is not np.ndarray:  # of Move, it is on another device than grad,
             follow(shares[0])  # and the walk adds up next
         if not retain_graph:
-            node.kept, node.parents, node.workspace, node._memo = None, (), None, None
+            node.kept, node.parents = None, ()
+            node.workspace = node._memo = None
         return shares
 
     with on_device_of(seeds[0]._data), set_grad_enabled(create_graph):
-        backpropagate(grads, pull_back)
+        for leaf, grad in backpropagate(grads, pull_back).items():
+            if leaf.hooks:
+                grad = _run_hooks(leaf, grad, outputs[0])
+            if capture is None or leaf in capture:
+                found[leaf] = grad
     return found
 
 
@@ -150,8 +150,12 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
     """The nodes under ``roots`` that gradients pass on their way to ``targets``."""
     needed: set[Any] = set()
     for node in oldest_first(roots):
-        freed = isinstance(node, Op) and node.kept is None  # whatever it led to: an error is due
-        if freed or node in targets or any(parent in needed for parent in node.parents):
+        freed = node.kept is None  # whatever it led to: an error is due
+        if (
+            freed
+            or node in targets
+            or any(parent in needed or parent in targets for parent in node.parents)
+        ):
             needed.add(node)
     return needed
 
@@ -209,12 +213,14 @@ def _check_shares(node: Op, shares: tuple[Any, ...]) -> None:
         if share is None or parents[i] is None:
             continue
         expected = kept[i + 1].shape
-        if not hasattr(share, "shape"):
+        try:
+            shape = share.shape
+        except AttributeError:
             raise RuntimeError(
                 f"{node.name}.backward returned a {type(share).__name__} for input {i + 1}, "
                 f"expected an array of shape {tuple(expected)} or None"
-            )
-        if share.shape != expected:
+            ) from None
+        if shape != expected:
             raise RuntimeError(
                 f"{node.name}.backward returned a gradient of shape {tuple(share.shape)} for "
                 f"input {i + 1}, expected {tuple(expected)}, the shape of the input"
@@ -281,9 +287,10 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
     if isinstance(grad, Base):
         return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
-    result = like._new(grad)
-    grad, dtype = result._data, like._data.dtype
-    follow(grad)
+    dtype = like._data.dtype
+    if type(grad) is not np.ndarray:
+        follow(grad)
+        grad = like._new(grad)._data  # of one of NumPy's numbers, an array
     if grad.dtype is not dtype:
         grad = grad.astype(dtype, copy=False)
     # A rule may pass one array on to several inputs (Add), or a view of it (Reshape); whoever
@@ -291,8 +298,7 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     if grad.base is not None or id(grad) in taken:
         grad = grad.copy()
     taken.add(id(grad))
-    result._data = grad
-    return result
+    return like._new(grad)
 
 
 def backward(

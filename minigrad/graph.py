@@ -3,9 +3,10 @@
 This file is the whole of reverse-mode differentiation that is about graphs rather than about
 mathematics. It knows nothing of arrays, tensors or operations. A *node* is any object with
 
-* ``order``: a number larger than that of every node it was made from, and
+* ``order``: a number larger than that of every node it was made from, and 0 for a leaf, which
+  was made from none, and
 * ``parents``: the nodes it was made from, in the order of its inputs; ``None`` stands for an
-  input that needs no gradient. A leaf has no parents.
+  input that needs no gradient.
 
 The chain rule in one line: the gradient of a node is the sum, over its users, of what each user
 sends back. So a node may run only when all of its users have run. Nodes are numbered as they are
@@ -30,21 +31,23 @@ class Node(Protocol):
 
 
 def oldest_first(roots: Iterable[Any]) -> list[Any]:
-    """Every node that ``roots`` were made from, themselves included, each after its parents."""
-    seen = set(roots)
-    unexplored = list(seen)
-    while unexplored:
-        for parent in unexplored.pop().parents:
-            if parent is not None and parent not in seen:
+    """Every node that ``roots`` were made from, themselves included, each after its parents; but
+    no leaves, which send nothing on."""
+    nodes = [root for root in roots if root.order]
+    seen = set(nodes)
+    for node in nodes:  # which grows meanwhile
+        for parent in node.parents:
+            if parent is not None and parent.order and parent not in seen:
                 seen.add(parent)
-                unexplored.append(parent)
-    return sorted(seen, key=attrgetter("order"))
+                nodes.append(parent)
+    nodes.sort(key=attrgetter("order"))
+    return nodes
 
 
 def backpropagate(
     seeds: Mapping[Any, Any], pull_back: Callable[[Any, Any], tuple[Any, ...]]
-) -> None:
-    """Send the gradients ``seeds`` (node -> gradient) down to the leaves.
+) -> dict[Any, Any]:
+    """Send the gradients ``seeds`` (node -> gradient) down, and return those of the leaves.
 
     ``pull_back(node, grad)`` is called once per node with the node's total gradient, and returns
     one contribution per parent (``None``: nothing to send). Sums are made out of place, because a
@@ -60,3 +63,4 @@ def backpropagate(
         for parent, share in zip(parents, pull_back(node, grads.pop(node)), strict=True):
             if parent is not None and share is not None:
                 grads[parent] = grads[parent] + share if parent in grads else share
+    return grads

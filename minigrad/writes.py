@@ -22,24 +22,26 @@ latest = 0
 """The tick of the last write of all: no operation that is younger can be stale."""
 
 
-def mark_written(array: Array) -> None:
-    """Note that the memory of ``array`` has just been written in place."""
+def mark_written(*arrays: Array) -> None:
+    """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
     latest = tick()
-    memory = owner(array)
-    key = id(memory)
-    if not isinstance(memory, np.ndarray):
-        forget_host_copy(memory)
-    entry = _written.get(key)
-    if entry is None:
-        # The entry goes when the memory does; without that, a new array at the same address
-        # would inherit it.
-        _written[key] = [weakref.ref(memory, lambda _: _written.pop(key, None)), latest]
-    else:
-        entry[1] = latest
+    for array in arrays:
+        memory = array if array.base is None else owner(array)
+        if type(memory) is not np.ndarray:
+            forget_host_copy(memory)
+        key = id(memory)
+        entry = _written.get(key)
+        if entry is None:
+            # The entry goes when the memory does; without that, a new array at the same address
+            # would inherit it.
+            gone = weakref.ref(memory, lambda _, key=key: _written.pop(key, None))  # type: ignore[misc]
+            _written[key] = [gone, latest]
+        else:
+            entry[1] = latest
 
 
 def written_since(array: Array, order: int) -> bool:
     """Whether the memory of ``array`` was written in place after tick ``order``."""
-    entry = _written.get(id(owner(array)))
-    return entry is not None and bool(entry[1] > order)
+    entry = _written.get(id(array if array.base is None else owner(array)))
+    return entry is not None and entry[1] > order

@@ -9,14 +9,14 @@ class Node:
     """A node that multiplies what it gets by one weight per parent."""
 
     def __init__(self, name, *edges):
-        self.order = tick()
+        self.order = tick() if edges else 0
         self.name = name
         self.parents = tuple(parent for parent, _ in edges)
         self.weights = tuple(weight for _, weight in edges)
 
 
 def gradients(seeds):
-    """dL/d(node) by name, and the order of the visits."""
+    """dL/d(node) by name, and the order of the visits; leaves come when the walk has ended."""
     totals, visits = {}, []
 
     def pull_back(node, grad):
@@ -24,7 +24,9 @@ def gradients(seeds):
         totals[node.name] = grad
         return tuple(grad * weight for weight in node.weights)
 
-    backpropagate(seeds, pull_back)
+    for leaf, grad in backpropagate(seeds, pull_back).items():
+        visits.append(leaf.name)
+        totals[leaf.name] = grad
     return totals, visits
 
 
@@ -66,8 +68,11 @@ def test_a_rule_may_send_nothing():
     x = Node("x")
     y = Node("y", (x, 3))
     seen = []
-    backpropagate({y: 1}, lambda node, grad: seen.append(node.name) or (None,) * len(node.parents))
-    assert seen == ["y"], "x receives nothing, so it is not visited"
+    leaves = backpropagate(
+        {y: 1}, lambda node, grad: seen.append(node.name) or (None,) * len(node.parents)
+    )
+    assert seen == ["y"]
+    assert leaves == {}, "x receives nothing"
 
 
 def test_several_roots_one_of_which_is_under_another():
@@ -103,7 +108,14 @@ def test_forty_diamonds_are_walked_once_each():
     assert len(visits) == 41
 
 
-def test_oldest_first_lists_parents_before_their_users():
+def test_oldest_first_lists_parents_before_their_users_and_no_leaves():
     x, z = Node("x"), Node("z")
-    y = Node("y", (x, 1), (z, 1))
-    assert [node.name for node in oldest_first([y])] == ["x", "z", "y"]
+    a = Node("a", (x, 1), (z, 1))
+    b = Node("b", (a, 1), (x, 1))
+    y = Node("y", (b, 1), (a, 1))
+    assert [node.name for node in oldest_first([y])] == ["a", "b", "y"]
+
+
+def test_a_leaf_may_be_a_root():
+    x = Node("x")
+    assert backpropagate({x: 7}, lambda node, grad: ()) == {x: 7}

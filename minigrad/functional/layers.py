@@ -1,6 +1,5 @@
 """What layers compute: activations, affine maps, normalisation, embedding, dropout."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from .. import kernels, ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import array_module, default_generator, on_device_of, to_device
+from ..backend import array_module, default_generator, to_device
 from ..ops.base import normalize_dim
 from ..tensor import Tensor
 from ..writes import mark_written
@@ -103,28 +102,30 @@ def linear_activation(
 def _linear(
     name: str, op: ops.Linear, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
+    try:
+        x, w = input._data, weight._data
+        fits = x.dtype.kind == "f" and x.ndim and w.ndim == 2 and x.shape[-1] == w.shape[1]
+        if bias is None:
+            if fits:
+                return apply(op, input, weight)
+        elif bias._data.shape == w.shape[:1] and fits:
+            return apply(op, input, weight, bias)
+    except AttributeError:  # an argument that is no Tensor
+        pass
+    raise _misfit_of_linear(name, input, weight, bias)
+
+
+def _misfit_of_linear(name: str, input: Any, weight: Any, bias: Any) -> Exception:
+    """What keeps ``_linear`` from being computed; arguments of wrong kinds are raised at once."""
     floating(input, name)
     expect_tensors(name, ("bias",), weight=weight, bias=bias)
     shape = weight.shape
     if weight.ndim != 2:
-        raise ValueError(f"{name}: weight has shape {shape}, expected (out, in)")
+        return ValueError(f"{name}: weight has shape {shape}, expected (out, in)")
     if not input.ndim or input.shape[-1] != shape[1]:
         got = f"{input.shape[-1]} features in its last axis" if input.ndim else "no axes"
-        raise ValueError(f"{name}: input has {got}, expected {shape[1]} (weight is {shape})")
-    if bias is None:
-        return apply(op, input, weight)
-    if bias.shape != shape[:1]:
-        raise ValueError(f"{name}: bias has shape {bias.shape}, expected {shape[:1]}")
-    return apply(op, input, weight, bias)
-
-
-def _check_per_channel(name: str, channels: int, **vectors: Tensor | None) -> None:
-    for what, vector in vectors.items():
-        if vector is not None and vector.shape != (channels,):
-            raise ValueError(
-                f"{name}: {what} has shape {vector.shape}, expected ({channels},): "
-                f"the input has {channels} channels in axis 1"
-            )
+        return ValueError(f"{name}: input has {got}, expected {shape[1]} (weight is {shape})")
+    return ValueError(f"{name}: bias has shape {bias.shape}, expected {shape[:1]}")
 
 
 def _float(vector: Tensor | None) -> Tensor | None:
@@ -183,38 +184,24 @@ def _batch_norm(
     eps: float,
 ) -> Tensor:
     name = "batch_norm_sigmoid" if sigmoid else "batch_norm"
-    floating(input, name)
-    vectors = {
-        "running_mean": running_mean,
-        "running_var": running_var,
-        "weight": weight,
-        "bias": bias,
-    }
-    expect_tensors(name, tuple(vectors), **vectors)
-    if not isinstance(momentum, (int, float)) or not isinstance(eps, (int, float)):
-        kinds = f"{type(momentum).__name__} and {type(eps).__name__}"
-        raise TypeError(f"{name}: momentum and eps are {kinds}, expected numbers")
-    if not eps >= 0:
-        raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
-    if input.ndim < 2:
-        raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, ...)")
-    channels = input.shape[1]
-    _check_per_channel(name, channels, **vectors)
-    if input.dtype == np.float16:  # statistics of half precision are taken in float32
+    vectors = running_mean, running_var, weight, bias
+    channels = _checked_batch_norm(name, input, vectors, momentum, eps)
+    x = input._data
+    if x.dtype == np.float16:  # statistics of half precision are taken in float32
         w, b = _float(weight), _float(bias)
         running = running_mean, running_var
         y = _batch_norm(sigmoid, input.float(), *running, w, b, training, momentum, eps)
         return y.half()
     if bias is not None and weight is None:
-        weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
-    affine = tuple(v for v in (weight, bias) if v is not None)
+        weight = Tensor._wrap(array_module(x).ones_like(bias._data))
+    affine = [v for v in (weight, bias) if v is not None]
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(f"{name}: without training, running_mean and running_var are needed")
         statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
         y = apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
         return apply(ops.Sigmoid(), y) if sigmoid else y
-    m = math.prod(input.shape) // channels if channels else 2
+    m = x.size // channels if channels else 2
     if m < 2:
         raise ValueError(
             f"{name}: input of shape {input.shape} has {'one value' if m else 'no values'} per "
@@ -225,15 +212,45 @@ def _batch_norm(
     y = apply(op, input, *affine)
     if running_mean is not None and running_var is not None:
         mean, var = running_mean._data, running_var._data
-        with on_device_of(mean):
-            if not kernels.in_place("running statistics", mean, var, op, momentum, m):
-                unbiased = op.batch_var * (m / (m - 1))
-                for running, batch in ((mean, op.batch_mean), (var, unbiased)):
-                    running *= 1 - momentum
-                    running += batch * momentum
-        mark_written(mean)
-        mark_written(var)
+        kernels.update_running_statistics(mean, var, op, momentum, m)
+        mark_written(mean, var)
     return y
+
+
+def _checked_batch_norm(
+    name: str, input: Any, vectors: tuple[Any, ...], momentum: float, eps: float
+) -> int:
+    """The number of channels, if everything fits."""
+    number = (int, float)
+    try:
+        shape = input._data.shape
+        channels = shape[1:2]
+        if (
+            input._data.dtype.kind == "f"
+            and channels
+            and all(v is None or v._data.shape == channels for v in vectors)
+            and isinstance(momentum, number)
+            and isinstance(eps, number)
+            and eps >= 0
+        ):
+            return int(channels[0])
+    except AttributeError:  # an argument that is no Tensor
+        pass
+    floating(input, name)
+    named = dict(zip(("running_mean", "running_var", "weight", "bias"), vectors, strict=True))
+    expect_tensors(name, tuple(named), **named)
+    if not isinstance(momentum, number) or not isinstance(eps, number):
+        kinds = f"{type(momentum).__name__} and {type(eps).__name__}"
+        raise TypeError(f"{name}: momentum and eps are {kinds}, expected numbers")
+    if not eps >= 0:
+        raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
+    if input.ndim < 2:
+        raise ValueError(f"{name}: input has shape {shape}, expected (N, C, ...)")
+    wrong = next(what for what, v in named.items() if v is not None and v.shape != channels)
+    raise ValueError(
+        f"{name}: {wrong} has shape {named[wrong].shape}, expected {channels}: "
+        f"the input has {channels[0]} channels in axis 1"
+    )
 
 
 def layer_norm(

@@ -18,18 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module
-from ..ops import Op
+from ..backend import Array, array_module, on_device_of
+from ..ops import BatchNorm, Op
 from . import cpu, cuda
 
 Kernel = Callable[..., Any]
 Table = Mapping[type[Op], Kernel]
 
 
+ON_HOST: tuple[Table, Table] = cpu.FORWARD, cpu.BACKWARD
+
+
 def _tables(array: Array) -> tuple[Table, Table]:
     """The forward and the backward kernels for the library that made ``array``."""
-    if type(array) is np.ndarray:
-        return cpu.FORWARD, cpu.BACKWARD
     if array_module(array) is np:  # NumPy's numbers, and subclasses of its arrays
         return {}, {}
     return cuda.FORWARD, cuda.BACKWARD
@@ -44,9 +45,26 @@ def in_place(name: str, array: Array, *arguments: Any) -> bool:
     return kernel is not None and kernel(array, *arguments)
 
 
+def update_running_statistics(
+    mean: Array, var: Array, op: BatchNorm, momentum: float, m: int
+) -> None:
+    """running = (1 - momentum) running + momentum batch, in place, with the statistics that the
+    forward pass of ``op`` has left. They were taken over ``m`` values each, and of the variance
+    the unbiased one counts, divided by m - 1 instead of m."""
+    with on_device_of(mean):
+        if in_place("running statistics", mean, var, op, momentum, m):
+            return
+        mean *= 1 - momentum
+        mean += op.batch_mean * momentum
+        var *= 1 - momentum
+        var += op.batch_var * (momentum * (m / (m - 1)))
+
+
 def forward(op: Op, arrays: list[Array]) -> Array:
     """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
-    kernel = _tables(arrays[0])[0].get(type(op))
+    first = arrays[0]
+    forwards, _ = ON_HOST if type(first) is np.ndarray else _tables(first)
+    kernel = forwards.get(type(op))
     if kernel is not None:
         out = kernel(op, *arrays)
         if out is not None:
@@ -56,7 +74,8 @@ def forward(op: Op, arrays: list[Array]) -> Array:
 
 def backward(op: Op, grad: Array, kept: tuple[Any, ...]) -> Any:
     """The gradients of the inputs of ``op``, likewise."""
-    kernel = _tables(grad)[1].get(type(op))
+    _, backwards = ON_HOST if type(grad) is np.ndarray else _tables(grad)
+    kernel = backwards.get(type(op))
     if kernel is not None:
         shares = kernel(op, grad, *kept)
         if shares is not None:

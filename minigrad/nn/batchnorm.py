@@ -145,13 +145,21 @@ class BatchNorm(Module):
             self.eps,
         )
         if updating:  # counted last: an input that was refused has not been seen
-            count = self.num_batches_tracked.data
+            count = self.num_batches_tracked._data
             with on_device_of(count):
                 count += 1
             mark_written(count)
         return y
 
     def _check(self, input: Tensor, by_batch: bool) -> None:
+        if isinstance(input, Tensor):
+            shape = input._data.shape
+            if (
+                len(shape) in self.axes
+                and shape[1] == self.num_features
+                and (not by_batch or input._data.size >= 2 * self.num_features)
+            ):
+                return
         kind = type(self).__name__
         if not isinstance(input, Tensor):
             raise TypeError(f"{kind}: the input is a {type(input).__name__}, expected a Tensor")
@@ -163,13 +171,12 @@ class BatchNorm(Module):
                 f"{kind}: input has {input.shape[1]} channels in axis 1, expected "
                 f"{self.num_features} (input is {input.shape})"
             )
-        if by_batch and input.numel() < 2 * self.num_features:
-            found = "one value" if input.numel() else "no value"
-            raise ValueError(
-                f"{kind}: input of shape {input.shape} has {found} per channel, and the statistics "
-                f"of a batch need at least two; use a larger batch, drop_last=True in the loader, "
-                f"or eval()"
-            )
+        found = "one value" if input.numel() else "no value"
+        raise ValueError(
+            f"{kind}: input of shape {input.shape} has {found} per channel, and the statistics "
+            f"of a batch need at least two; use a larger batch, drop_last=True in the loader, "
+            f"or eval()"
+        )
 
     def extra_repr(self) -> str:
         return (
