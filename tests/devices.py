@@ -34,7 +34,8 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(kernels, "FORWARD", {})
     monkeypatch.setattr(kernels, "BACKWARD", {})
-    monkeypatch.setattr(kernels, "IN_PLACE", {})
+    monkeypatch.setattr(kernels, "STEP", {})
+    monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
     return "cuda"
 
 

@@ -36,13 +36,21 @@ def _tables(array: Array) -> tuple[Table, Table]:
     return cuda.FORWARD, cuda.BACKWARD
 
 
-def in_place(name: str, array: Array, *arguments: Any) -> bool:
-    """Run the kernel ``name`` that changes ``array`` and others in place, if there is one for this
-    case: the step of an optimiser, running statistics. If it is False, nothing has changed."""
-    if array_module(array) is np:
-        return False
-    kernel = cuda.IN_PLACE.get(name)
-    return kernel is not None and kernel(array, *arguments)
+def step(
+    name: str,
+    weights: list[Array],
+    gradients: list[Array],
+    state: dict[str, Any],
+    group: dict[str, Any],
+) -> bool:
+    """Make a step of the optimiser ``name`` for all ``weights`` at once, in place, if there is a
+    kernel for this case. If it is False, nothing has changed.
+
+    ``state`` is what the optimiser remembers: numbers, and arrays that hold all parameters end to
+    end; in the first step it is empty, and the kernel fills it. ``group`` are its options.
+    """
+    kernel = None if array_module(weights[0]) is np else cuda.STEP.get(name)
+    return kernel is not None and kernel(weights, gradients, state, group)
 
 
 def update_running_statistics(
@@ -52,7 +60,7 @@ def update_running_statistics(
     forward pass of ``op`` has left. They were taken over ``m`` values each, and of the variance
     the unbiased one counts, divided by m - 1 instead of m."""
     with on_device_of(mean):
-        if in_place("running statistics", mean, var, op, momentum, m):
+        if type(mean) is not np.ndarray and cuda.update_running(mean, var, op, momentum, m):
             return
         mean *= 1 - momentum
         mean += op.batch_mean * momentum

@@ -342,8 +342,4 @@ BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }
-IN_PLACE: dict[str, Callable[..., bool]] = {
-    "running statistics": update_running,
-    "SGD": sgd_step,
-    "Adam": adam_step,
-}
+STEP: dict[str, Callable[..., bool]] = {}

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from .. import kernels
 from ..backend import Array, array_module
 from .optimizer import Group, Optimizer
 
@@ -37,6 +36,7 @@ class Adam(Optimizer):
     """
 
     fixed: ClassVar[Mapping[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
+    together: ClassVar[str | None] = "Adam"
 
     def __init__(
         self,
@@ -68,8 +68,6 @@ class Adam(Optimizer):
         group["betas"] = tuple(float(beta) for beta in betas)
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
-        if kernels.in_place("Adam", w, g, state, group, self.fixed["decoupled_weight_decay"]):
-            return
         xp, (beta1, beta2) = array_module(w), group["betas"]
         if not state:
             state.update(step=0, exp_avg=xp.zeros_like(w), exp_avg_sq=xp.zeros_like(w))
@@ -104,6 +102,7 @@ class AdamW(Adam):
     """
 
     fixed: ClassVar[Mapping[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": True}
+    together: ClassVar[str | None] = "AdamW"
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
 """Optimizer: which parameters are updated, with which options, and what is remembered of each.
 
-An optimiser is one rule for one parameter (``update``), written over arrays; everything else is
-here: groups of parameters with options of their own, and a state that can be saved. Options are
-read from the group in each step, so changing ``optimizer.param_groups[0]["lr"]`` takes effect at
-once; that is how schedules work.
+An optimiser is one rule for one parameter (``update``), written over arrays; ``together.py`` runs
+it on many parameters at once, and everything else is here: groups of parameters with options of
+their own, and a state that can be saved. Options are read from the group in each step, so changing
+``optimizer.param_groups[0]["lr"]`` takes effect at once; that is how schedules work.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import kernels
 from ..backend import Array, is_array, on_device_of
 from ..gradmode import enable_grad
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
 from ..tensor import Tensor
 from ..writes import mark_written
+from .together import Together, alike
 
 Group = dict[str, Any]
 
@@ -39,11 +41,21 @@ class Optimizer:
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Options of PyTorch's namesake that have one value here."""
 
+    together: ClassVar[str | None] = None
+    """The name of kernels that make this step for all parameters of a group. It also says that
+    ``update`` treats every element alike, so that it may be given many parameters end to end."""
+
+    def __init_subclass__(cls) -> None:
+        """A new rule has no kernels, and nothing is known about it, unless it says so."""
+        if "update" in cls.__dict__ and "together" not in cls.__dict__:
+            cls.together = None
+
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.name = type(self).__name__
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._together: dict[int, Together] = {}  # by the number of the group
         if isinstance(params, Tensor):
             raise TypeError(f"{self.name}: params is one Tensor, expected a list of them: [tensor]")
         if not isinstance(params, Iterable) or hasattr(params, "parameters"):
@@ -132,18 +144,50 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                grad = parameter.grad
-                if grad is None:
-                    continue
-                w, state = parameter.data, self.state.setdefault(parameter, {})
-                if state:
-                    self._check_state(parameter, state)
-                with on_device_of(w):
-                    self.update(w, grad.data, state, group)
-                mark_written(w)
+        for number, group in enumerate(self.param_groups):
+            parameters = [p for p in group["params"] if p._grad is not None]
+            if parameters and not (
+                self.together and self._step_together(self.together, number, parameters)
+            ):
+                for parameter in parameters:
+                    self._step_alone(parameter, group)
         return loss
+
+    def _step_alone(self, parameter: Tensor, group: Group) -> None:
+        w, g = parameter._data, parameter._grad._data  # type: ignore[union-attr]
+        state = self.state.setdefault(parameter, {})
+        if state:
+            self._check_state(parameter, state)
+        with on_device_of(w):
+            self.update(w, g, state, group)
+        mark_written(w)
+
+    def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
+        """Update the parameters of group ``number`` in one go; False if they are not alike, and
+        nothing has changed then."""
+        gradients = [p._grad._data for p in parameters]  # type: ignore[union-attr]
+        states = [self.state.setdefault(p, {}) for p in parameters]
+        together = self._together.get(number)
+        if together is None or not together.still_holds(parameters, states):
+            self._together.pop(number, None)
+            if len(parameters) == 1 or not alike([p._data for p in parameters], gradients, states):
+                return False
+            together = self._together[number] = Together(parameters, states)
+        group, weights = self.param_groups[number], together.weights
+        with on_device_of(weights[0]):
+            if type(weights[0]) is np.ndarray:
+                together.update(gradients, lambda w, g, state: self.update(w, g, state, group))
+            else:
+                state = dict(together.state)
+                if not kernels.step(name, weights, gradients, state, group):
+                    return False
+                together.keep(state)
+        mark_written(*weights)
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: without what holds views of the arrays in ``state``."""
+        return {**self.__dict__, "_together": {}}
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
         """Change ``w`` in place, given its gradient ``g``; ``state`` is what the last step left.

@@ -1,9 +1,8 @@
 """SGD: a step against the gradient, with or without momentum."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
-from .. import kernels
 from ..backend import Array, array_module
 from .optimizer import Group, Optimizer
 
@@ -34,6 +33,8 @@ class SGD(Optimizer):
     Raises:
         ValueError: an option is negative, or ``nesterov`` lacks what it needs.
     """
+
+    together: ClassVar[str | None] = "SGD"
 
     def __init__(
         self,
@@ -66,8 +67,6 @@ class SGD(Optimizer):
             )
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
-        if kernels.in_place("SGD", w, g, state, group):
-            return
         momentum = group["momentum"]
         if group["maximize"]:
             g = -g
