@@ -55,20 +55,23 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
     if mode.enabled:
         for x in inputs:
             if x._requires_grad:
-                record(op, inputs, arrays, result)
+                record(op, inputs, result)
                 break
     return result
 
 
-def record(op: Op, inputs: tuple["Tensor", ...], arrays: list[Array], result: "Tensor") -> None:
+def record(op: Op, inputs: tuple["Tensor", ...], result: "Tensor") -> None:
     """Make ``op`` the node of the graph that ``result`` comes from."""
     op.order = tick()
-    # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
-    op.parents = tuple([(x.grad_fn or x) if x._requires_grad else None for x in inputs])
     out, keeps = result._data, op.keeps_inputs
-    if keeps is not True:
-        arrays = [a if i in keeps else shape_of(a.shape) for i, a in enumerate(arrays)]
-    op.kept = (out if op.keeps_output else shape_of(out.shape), *arrays)
+    parents: list[Any] = []
+    kept: list[Any] = [out if op.keeps_output else shape_of(out.shape)]
+    for i, x in enumerate(inputs):
+        # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
+        parents.append((x.grad_fn or x) if x._requires_grad else None)
+        array = x._data
+        kept.append(array if keeps is True or i in keeps else shape_of(array.shape))
+    op.parents, op.kept = parents, kept
     result._requires_grad, result.grad_fn = True, op
 
 

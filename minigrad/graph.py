@@ -14,7 +14,7 @@ made, hence *newest first* is such an order, and sorting by number replaces a re
 depth is limited by memory alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from operator import attrgetter
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ class Node(Protocol):
     """What the walk asks of a node."""
 
     order: int
-    parents: "tuple[Node | None, ...]"
+    parents: "Sequence[Node | None]"
 
 
 def oldest_first(roots: Iterable[Any]) -> list[Any]:

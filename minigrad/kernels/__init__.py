@@ -13,7 +13,7 @@ Kernels see arrays only. When gradients of gradients are wanted, the rules run o
 remain what defines the truth: a test compares every kernel with its rule.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def forward(op: Op, arrays: list[Array]) -> Array:
     return op.forward(*arrays)
 
 
-def backward(op: Op, grad: Array, kept: tuple[Any, ...]) -> Any:
+def backward(op: Op, grad: Array, kept: Sequence[Any]) -> Any:
     """The gradients of the inputs of ``op``, likewise."""
     _, backwards = ON_HOST if type(grad) is np.ndarray else _tables(grad)
     kernel = backwards.get(type(op))

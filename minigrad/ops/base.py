@@ -27,7 +27,7 @@ Three conventions make the same few lines serve for every purpose:
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -45,8 +45,8 @@ class Op:
     keeps_inputs: ClassVar[tuple[int, ...] | Literal[True]] = ()  # positions; True: all of them
 
     order: int = 0
-    parents: tuple[Any, ...] = ()
-    kept: tuple[Any, ...] | None = None  # output and inputs, or the shapes of those not kept
+    parents: Sequence[Any] = ()
+    kept: Sequence[Any] | None = None  # output and inputs, or the shapes of those not kept
     hooks: list[Callable[[Any], Any]] | None = None
     retained_by: Callable[[], Any] | None = None  # a weak reference to the output
     workspace: Any = None  # what a kernel's forward leaves for its backward
