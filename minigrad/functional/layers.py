@@ -172,6 +172,54 @@ def batch_norm_sigmoid(
     return _batch_norm(True, input, *running, weight, bias, training, momentum, eps)
 
 
+def linear_batch_norm_sigmoid(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    gamma: Tensor,
+    beta: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``batch_norm_sigmoid(linear(input, weight, bias), ...)``, with the same arguments and errors
+    (``gamma`` and ``beta`` are its ``weight`` and ``bias``), as one operation in training: what
+    ``nn.fuse`` puts in the place of the three.   input: (N, in) -> (N, out)"""
+    name = "linear_batch_norm_sigmoid"
+    running = running_mean, running_var
+    try:
+        x, shape = input._data, weight._data.shape
+        apart = (
+            not training
+            or x.dtype.kind != "f"
+            or x.dtype == np.float16
+            or x.ndim != 2
+            or len(x) < 2
+            or x.shape[1:] != shape[1:]
+            or not bias._data.shape == gamma._data.shape == beta._data.shape == shape[:1]
+            or not all(v is None or v._data.shape == shape[:1] for v in running)
+        )
+    except AttributeError:  # an argument that is no Tensor
+        apart = True
+    if apart:  # one after the other; and what does not fit is named
+        z = _linear(name, ops.Linear(), input, weight, bias)
+        return _batch_norm(True, z, *running, gamma, beta, training, momentum, eps)
+    op = ops.LinearBatchNormSigmoid(float(eps))
+    y = apply(op, input, weight, bias, gamma, beta)
+    _track(running, op, momentum, len(x))
+    return y
+
+
+def _track(running: tuple[Tensor | None, Tensor | None], op: Any, momentum: float, m: int) -> None:
+    """Move running statistics, if there are any, towards those that ``op`` has met."""
+    mean, var = running
+    if mean is not None and var is not None:
+        kernels.update_running_statistics(mean._data, var._data, op, momentum, m)
+        mark_written(mean._data, var._data)
+
+
 def _batch_norm(
     sigmoid: bool,
     input: Tensor,
@@ -210,10 +258,7 @@ def _batch_norm(
         )
     op = (ops.BatchNormSigmoid if sigmoid else ops.BatchNorm)(float(eps))
     y = apply(op, input, *affine)
-    if running_mean is not None and running_var is not None:
-        mean, var = running_mean._data, running_var._data
-        kernels.update_running_statistics(mean, var, op, momentum, m)
-        mark_written(mean, var)
+    _track((running_mean, running_var), op, momentum, m)
     return y
 
 

@@ -26,11 +26,10 @@ Kernel = Callable[..., Any]
 Table = Mapping[type[Op], Kernel]
 
 
-ON_HOST: tuple[Table, Table] = cpu.FORWARD, cpu.BACKWARD
-
-
 def _tables(array: Array) -> tuple[Table, Table]:
     """The forward and the backward kernels for the library that made ``array``."""
+    if type(array) is np.ndarray:
+        return cpu.FORWARD, cpu.BACKWARD
     if array_module(array) is np:  # NumPy's numbers, and subclasses of its arrays
         return {}, {}
     return cuda.FORWARD, cuda.BACKWARD
@@ -70,9 +69,7 @@ def update_running_statistics(
 
 def forward(op: Op, arrays: list[Array]) -> Array:
     """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
-    first = arrays[0]
-    forwards, _ = ON_HOST if type(first) is np.ndarray else _tables(first)
-    kernel = forwards.get(type(op))
+    kernel = _tables(arrays[0])[0].get(type(op))
     if kernel is not None:
         out = kernel(op, *arrays)
         if out is not None:
@@ -82,8 +79,7 @@ def forward(op: Op, arrays: list[Array]) -> Array:
 
 def backward(op: Op, grad: Array, kept: Sequence[Any]) -> Any:
     """The gradients of the inputs of ``op``, likewise."""
-    _, backwards = ON_HOST if type(grad) is np.ndarray else _tables(grad)
-    kernel = backwards.get(type(op))
+    kernel = _tables(grad)[1].get(type(op))
     if kernel is not None:
         shares = kernel(op, grad, *kept)
         if shares is not None:

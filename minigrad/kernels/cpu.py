@@ -19,7 +19,6 @@ import numpy as np
 
 from .. import ops
 from ..backend import Array
-from ..ops.activation import sigmoid_cap
 
 
 def keep_pages() -> None:
@@ -82,7 +81,7 @@ def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None =
 
 
 def linear_backward(
-    op: ops.Linear, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
+    op: ops.Op, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """dX = dY W, dW = dY^T X, and db as ones @ dY."""
     if not _is_matrix(grad):
@@ -97,16 +96,22 @@ def linear_backward(
 
 # Arrays without axes: a Python number would be converted anew in each call.
 ONE = {kind: np.ones((), kind) for kind in "fd"}
-CAP = {kind: np.full((), sigmoid_cap(np.dtype(kind)), kind) for kind in "fd"}
 
 
 def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
-    """e^x / (1 + e^x) in two buffers."""
+    """1 / (1 + e^-x) in one buffer."""
     if x.dtype.char not in "fd" or x.ndim == 0:
         return None
-    y = np.minimum(x, CAP[x.dtype.char])
-    np.exp(y, y)
-    np.divide(y, y + ONE[x.dtype.char], y)
+    return _sigmoid_of_negated(-x)
+
+
+def _sigmoid_of_negated(y: Array) -> Array:
+    """1 / (1 + e^y), in the place of y. Where e^y overflows, the result is 0, as it should be."""
+    one = ONE[y.dtype.char]
+    with np.errstate(over="ignore"):
+        np.exp(y, y)
+    y += one
+    np.divide(one, y, y)
     return y
 
 
@@ -126,12 +131,11 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
 def linear_activation_forward(
     op: ops.LinearActivation, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
-    """One after the other, as for BatchNorm and sigmoid below."""
+    """One after the other, a sigmoid in the place of the product."""
     a = linear_forward(op, x, weight, bias)
-    if a is None:
-        return None
-    kind = type(op.activation)
-    return FORWARD.get(kind, kind.forward)(op.activation, a)
+    if a is None or type(op.activation) is not ops.Sigmoid:
+        return None if a is None else op.activation.forward(a)
+    return _sigmoid_of_negated(np.negative(a, a))
 
 
 def linear_activation_backward(
@@ -156,16 +160,23 @@ def linear_activation_backward(
 def batch_norm_forward(
     op: ops.BatchNorm, x: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Any:
-    """y = c (gamma r) + beta, with c = x - mean: x_hat is never written.
+    """See ``_normalise``."""
+    if gamma is None or beta is None or not _is_matrix(x):
+        return None
+    return _normalise(op, x - x[0], x[0], gamma, beta)
+
+
+def _normalise(
+    op: Any, c: Array, first: Array, gamma: Array, beta: Array, negated: bool = False
+) -> Array:
+    """y = c (gamma r) + beta with c = x - mean, or -y: x_hat is never written.
 
     A mean that is large beside sigma cannot be taken away as it is: its own rounding would be
-    left in c. So the batch's first sample goes first, which is as large and makes x - x_0 exact
-    there, and then the mean of what is left, which is small.
+    left in c. So the batch's first sample has been taken away before, which is as large and makes
+    the difference exact where that matters: c is given as x - ``first``. Here, in its place, the
+    mean of what is left goes, which is small.
     """
-    if beta is None or gamma is None or not _is_matrix(x):
-        return None
-    share, first = 1 / len(x), x[0]
-    c = x - first
+    share = 1 / len(c)
     mean = _column_sums(c, share)
     c -= mean
     y = c * c
@@ -174,8 +185,12 @@ def batch_norm_forward(
     np.sqrt(r, r)
     np.divide(1, r, r)
     scale = gamma * r
-    np.multiply(c, scale, y)
-    y += beta
+    if negated:
+        np.multiply(c, -scale, y)
+        y -= beta
+    else:
+        np.multiply(c, scale, y)
+        y += beta
     mean += first
     op.workspace = c, r, scale
     op.batch_mean, op.batch_var = mean, var
@@ -183,7 +198,7 @@ def batch_norm_forward(
 
 
 def batch_norm_backward(
-    op: ops.BatchNorm,
+    op: Any,
     grad: Array,
     y: Array,
     x: Array,
@@ -212,14 +227,14 @@ def batch_norm_backward(
 def batch_norm_sigmoid_forward(
     op: ops.BatchNormSigmoid, x: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Any:
-    """One after the other: a matrix that has just been written is still in the cache, and doing
-    both in place was measured to be no faster."""
-    a = batch_norm_forward(op, x, gamma, beta)
-    return None if a is None else sigmoid_forward(ops.Sigmoid(), a)
+    """The sigmoid in the place of what BatchNorm has made."""
+    if gamma is None or beta is None or not _is_matrix(x):
+        return None
+    return _sigmoid_of_negated(_normalise(op, x - x[0], x[0], gamma, beta, negated=True))
 
 
 def batch_norm_sigmoid_backward(
-    op: ops.BatchNormSigmoid,
+    op: Any,
     grad: Array,
     y: Array,
     x: Array,
@@ -231,6 +246,43 @@ def batch_norm_sigmoid_backward(
         return None
     da = sigmoid_backward(ops.Sigmoid(), grad, y, x)
     return batch_norm_backward(op, da, y, x, gamma, beta)
+
+
+def linear_batch_norm_sigmoid_forward(
+    op: ops.LinearBatchNormSigmoid,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    gamma: Array,
+    beta: Array,
+) -> Any:
+    """Two matrices are written, where the three operations write four: z is centred in its place,
+    and the bias, which centring would take away again, is not added to it."""
+    if not _is_matrix(x):
+        return None
+    z = np.dot(x, weight.T)
+    first = z[0].copy()
+    z -= first
+    y = _sigmoid_of_negated(_normalise(op, z, first, gamma, beta, negated=True))
+    op.batch_mean += bias
+    return y
+
+
+def linear_batch_norm_sigmoid_backward(
+    op: ops.LinearBatchNormSigmoid,
+    grad: Array,
+    y: Array,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    gamma: Array,
+    beta: Array,
+) -> Any:
+    """dz by the kernel above, and Linear's products with it; db = 0."""
+    if op.workspace is None:
+        return None
+    dz, d_gamma, d_beta = batch_norm_sigmoid_backward(op, grad, y, x, gamma, beta)
+    return *linear_backward(op, dz, y, x, weight), np.zeros_like(d_beta), d_gamma, d_beta
 
 
 # -------------------------------------------------------------------------------- cross-entropy
@@ -267,6 +319,7 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
+    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
@@ -275,5 +328,6 @@ BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
+    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }

@@ -130,14 +130,21 @@ class BatchNorm(Module):
         """See the class."""
         by_batch = self.training or self.running_mean is None
         self._check(input, by_batch)
+        return self._run(self.function, (input,), by_batch)
+
+    def _run(
+        self, function: Callable[..., Tensor], inputs: tuple[Tensor, ...], by_batch: bool
+    ) -> Tensor:
+        """``function`` of the inputs and of all that is kept here; counts the batch."""
         updating = self.training and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # 1/k for the k-th batch makes a running average a plain one
             momentum = 1 / (int(self.num_batches_tracked) + 1) if updating else 0.0
-        y = self.function(
-            input,
-            self.running_mean if updating or not by_batch else None,
-            self.running_var if updating or not by_batch else None,
+        used = updating or not by_batch
+        y = function(
+            *inputs,
+            self.running_mean if used else None,
+            self.running_var if used else None,
             self.weight,
             self.bias,
             by_batch,

@@ -1,13 +1,12 @@
 """Neighbours as one operation: ``nn.fuse(model)`` is the same function in fewer steps.
 
-BatchNorm1d writes a matrix that Sigmoid reads right away, and so does a Linear without BatchNorm.
-As one operation they save passes over memory and launches, which is what a GPU waits for. The
-derivations of the pairs are in ``ops/fused.py``. The model that is given stays what it is: the one
-to read, to observe layer by layer, and to compare with.
+Linear writes a matrix that BatchNorm1d reads right away, and BatchNorm1d one for Sigmoid. As one
+operation they save passes over memory, arrays that need not be kept, launches and nodes. The
+derivations are in ``ops/fused.py``. The model that is given stays what it is: the one to read, to
+observe layer by layer, and to compare with.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from .. import functional as F
@@ -51,17 +50,50 @@ class LinearActivation(Linear):
         return f"{super().extra_repr()}, activation={self.activation!r}"
 
 
+class LinearBatchNormSigmoid(Linear):
+    """``Sequential(Linear(...), BatchNorm1d(...), Sigmoid())`` as one module, made by ``nn.fuse``.
+
+    It has the weight and bias of the Linear. Those of the BatchNorm1d, its running statistics and
+    its train/eval state stay in ``norm``, the module after it, which passes on what it is given.
+    """
+
+    norm: "Absorbed"
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See the class. Where no batch's statistics are taken, and for inputs that do not fit,
+        the operations run one after the other."""
+        norm = self.norm
+        if norm.training and isinstance(input, Tensor):
+            shape = input._data.shape
+            if len(shape) == 2 and shape[0] > 1 and shape[1] == self.in_features:
+                inputs = input, self.weight, self.bias
+                return norm._run(F.linear_batch_norm_sigmoid, inputs, by_batch=True)
+        return BatchNormSigmoid.forward(norm, super().forward(input))
+
+
+class Absorbed(BatchNormSigmoid):
+    """A ``BatchNorm1d`` that the ``LinearBatchNormSigmoid`` before it has computed."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input."""
+        return input
+
+
 ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
 
 
 def fuse(model: Module) -> Module:
     """A model that computes what ``model`` computes, with neighbours fused.
 
-    In every ``Sequential`` inside, a ``BatchNorm1d`` with a ``Sigmoid`` after it becomes a
-    ``BatchNormSigmoid``, and a ``Linear`` with a bias and a ``Sigmoid``, ``Tanh`` or ``ReLU`` after
-    it a ``LinearActivation``; an ``Identity`` follows, so that all names and indices stay. A pair
-    is left as it is where one of the two has a hook, which would not see what it asks for, and
-    where either is of a subclass.
+    In every ``Sequential`` inside, these become one, and modules that pass on what they are given
+    follow, so that all names and indices stay:
+
+    * a ``Linear`` with a bias, a ``BatchNorm1d`` with weight and bias, and a ``Sigmoid``;
+    * another ``BatchNorm1d`` and a ``Sigmoid``;
+    * a ``Linear`` with a bias, and a ``Sigmoid``, ``Tanh`` or ``ReLU``.
+
+    They are left as they are where one of them has a hook, which would not see what it asks for,
+    and where one is of a subclass.
 
     The two models share their parameters and buffers: training one trains the other, ``to`` moves
     both, an optimiser of one serves the other, and a state dict of one fits the other. Each has a
@@ -84,27 +116,42 @@ def _fused(module: Module, done: dict[Module, Module]) -> Module:
     copy = done[module] = _sharing(module, type(module))
     for name, child in module._own("module"):
         copy.__dict__[name] = _fused(child, done)
+    if isinstance(module, LinearBatchNormSigmoid):
+        copy.__dict__["norm"] = _fused(module.norm, done)
     if type(module).forward is Sequential.forward:
         named = list(module._own("module"))
-        for (name, first), (after, second) in pairwise(named):
-            pair = _pair(first, second)
-            if pair is not None:
-                copy.__dict__[name] = pair
-                copy.__dict__[after] = Identity().train(second.training)
+        while named:
+            parts = _as_one([child for _, child in named])
+            for (name, _), part in zip(named, parts, strict=False):
+                copy.__dict__[name] = part
+            named = named[max(len(parts), 1) :]
     return copy
 
 
-def _pair(first: Module, second: Module) -> Module | None:
-    """The two as one module, if they can be."""
-    if any(m._pre_hooks or m._forward_hooks or m._backward_hooks for m in (first, second)):
-        return None
-    if type(first) is BatchNorm1d and type(second) is Sigmoid:
-        return _sharing(first, BatchNormSigmoid)
-    if type(first) is Linear and first.bias is not None and type(second) in ACTIVATIONS:
+def _as_one(row: list[Module]) -> list[Module]:
+    """What takes the place of the first modules of ``row``, if they can be one; else nothing."""
+    kinds = [
+        None if m._pre_hooks or m._forward_hooks or m._backward_hooks else type(m) for m in row[:3]
+    ]
+    first = row[0]
+    if kinds == [Linear, BatchNorm1d, Sigmoid]:
+        norm: Any = row[1]
+        if first.bias is not None and norm.weight is not None and norm.bias is not None:
+            layer, absorbed = _sharing(first, LinearBatchNormSigmoid), _sharing(norm, Absorbed)
+            layer.__dict__["norm"] = absorbed  # not registered: it is so already, one further on
+            return [layer, absorbed, _nothing_for(row[2])]
+    if kinds[:2] == [BatchNorm1d, Sigmoid]:
+        return [_sharing(first, BatchNormSigmoid), _nothing_for(row[1])]
+    if kinds[0] is Linear and first.bias is not None and kinds[1:] and kinds[1] in ACTIVATIONS:
         pair = _sharing(first, LinearActivation)
-        pair.activation = ACTIVATIONS[type(second)]
-        return pair
-    return None
+        pair.activation = ACTIVATIONS[kinds[1]]
+        return [pair, _nothing_for(row[1])]
+    return []
+
+
+def _nothing_for(activation: Module) -> Module:
+    """What stands where an activation was."""
+    return Identity().train(activation.training)
 
 
 def _sharing(module: Module, kind: type[Module]) -> Module:

@@ -42,7 +42,7 @@ from .elementwise import (
     Square,
     Sub,
 )
-from .fused import BatchNormSigmoid, LinearActivation
+from .fused import BatchNormSigmoid, LinearActivation, LinearBatchNormSigmoid
 from .indexing import Embedding, GetItem, OneHot, Scatter
 from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
@@ -81,6 +81,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearActivation",
+    "LinearBatchNormSigmoid",
     "Log",
     "LogSoftmax",
     "LogSumExp",

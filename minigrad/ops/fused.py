@@ -1,8 +1,9 @@
-"""Two operations as one, where the second reads what the first has just written.
+"""Neighbours as one operation, where each reads what the one before has just written.
 
 On a GPU a sigmoid is far less work than reading its input and writing its output, so it costs
-next to nothing in the kernel that computes the input. The rule of the pair is one rule put into the
-other; the rules themselves stay where they are.
+next to nothing in the kernel that computes the input. On a CPU what counts are matrices that need
+not be kept, and fewer nodes. The rule of the whole is one rule put into the other; the rules
+themselves stay where they are.
 """
 
 from typing import Any
@@ -78,3 +79,53 @@ class LinearActivation(Linear):
     ) -> tuple[Any, ...]:
         da = self.activation.backward(grad, y, y)  # the last one, A, is not read
         return super().backward(da, y, x, weight, bias)
+
+
+class LinearBatchNormSigmoid(Linear):
+    """y = s(a),  a = gamma z_hat + beta,  z = x W^T + b: a whole layer, in training.
+
+    x: (N, in), W: (out, in), b, gamma, beta: (out,)  ->  z, a, y: (N, out)
+
+    b moves all rows of z alike, hence their mean as much, and z - mu does not contain it. So b has
+    no part in y, and is in the running mean only; z stands for x W^T below.
+
+    Backwards, the last first:
+
+    1. y = s(a),  a = gamma z_hat + beta   dbeta, dgamma and dz, by the rule of ``BatchNormSigmoid``
+    2. z = x W^T                           dX = dz W,  dW = dz^T X    (the rule of ``Linear``)
+    3. b                                   db = sum(dz) = 0
+
+    3 by either way: y does not depend on b; and dz = gamma r (da - mean(da) - z_hat mean(da z_hat))
+    sums to 0, because da - mean(da) does and z_hat does. (As three operations, rounding leaves
+    some 1e-9 of it.)
+
+    Kept for backward: y, x, W and gamma, and through ``memo`` z, z_hat and r.
+
+    ``batch_mean`` and ``batch_var``: as of ``BatchNorm``, of x W^T + b.
+    """
+
+    keeps = ("y", "x", "weight", "gamma")
+    batch_mean: Array
+    batch_var: Array
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def product(self, x: Any, weight: Any) -> tuple[Any, BatchNormSigmoid]:
+        """z = x W^T, and the operation that goes on with it."""
+        return x @ weight.T, BatchNormSigmoid(self.eps)
+
+    def forward(  # type: ignore[override]  # Linear with more inputs
+        self, x: Array, weight: Array, bias: Array, gamma: Array, beta: Array
+    ) -> Array:
+        z, norm = self.memo(self.product, x, weight)
+        y = norm.forward(z, gamma, beta)
+        self.batch_mean, self.batch_var = norm.batch_mean + bias, norm.batch_var
+        return y
+
+    def backward(  # type: ignore[override]
+        self, grad: Array, y: Array, x: Array, weight: Array, bias: Array, gamma: Array, beta: Array
+    ) -> tuple[Any, ...]:
+        z, norm = self.memo(self.product, x, weight)
+        dz, d_gamma, d_beta = norm.backward(grad, y, z, gamma, beta)
+        return *super().backward(dz, z, x, weight), 0 * d_beta, d_gamma, d_beta

@@ -1,11 +1,14 @@
 """nn.fuse: the same function with the same tensors, in fewer operations."""
 
+import copy
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import checkpoint, nn, optim
 from minigrad.backend import default_device
+from minigrad.nn.fuse import LinearBatchNormSigmoid
 from tests.devices import cuda, device, emulated, strict
 
 __all__ = ["cuda", "device", "emulated", "strict"]  # fixtures
@@ -16,7 +19,7 @@ def network() -> nn.Sequential:
         nn.Linear(5, 4),
         nn.BatchNorm1d(4),
         nn.Sigmoid(),
-        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Sigmoid()),
+        nn.Sequential(nn.ReLU(), nn.BatchNorm1d(4, momentum=0.3), nn.Sigmoid()),
         nn.BatchNorm1d(4, affine=False),
         nn.Linear(4, 6),
         nn.Tanh(),
@@ -76,7 +79,7 @@ def test_on_the_kernels(emulated: str, rng: np.random.Generator) -> None:
 def test_which_neighbours_become_one() -> None:
     fused = nn.fuse(network())
     assert [type(m).__name__ for m in fused] == [
-        "Linear", "BatchNormSigmoid", "Identity", "Sequential", "BatchNorm1d",
+        "LinearBatchNormSigmoid", "Absorbed", "Identity", "Sequential", "BatchNorm1d",
         "LinearActivation", "Identity", "Linear",
     ]  # fmt: skip
     assert isinstance(fused[3][1], nn.BatchNormSigmoid)
@@ -233,15 +236,81 @@ def test_each_has_its_own_train_and_eval_state() -> None:
     assert not model[1].training
 
 
-def test_a_module_used_twice_stays_one() -> None:
+def test_modules_used_twice_share_their_tensors(rng: np.random.Generator) -> None:
     norm, linear = nn.BatchNorm1d(4), nn.Linear(4, 4)
-    model = nn.Sequential(linear, norm, nn.Sigmoid(), linear, norm, nn.Tanh())
+    model = nn.Sequential(linear, norm, nn.Sigmoid(), linear, norm, nn.Tanh()).double()
     fused = nn.fuse(model)
-    assert fused[0] is fused[3]
-    assert type(fused[1]) is nn.BatchNormSigmoid
+    assert type(fused[0]) is LinearBatchNormSigmoid
+    assert type(fused[3]) is nn.Linear
     assert type(fused[4]) is nn.BatchNorm1d
     assert list(fused.state_dict()) == list(model.state_dict())
     assert len(list(fused.parameters())) == 4
+    x = mg.tensor(rng.normal(size=(7, 4)))
+    np.testing.assert_allclose(
+        fused(x).detach().numpy(), model(x).detach().numpy(), rtol=1e-11, atol=1e-12
+    )
+    assert norm.num_batches_tracked.item() == 4, "two places, two models"
+
+
+def layer(**options: bool) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, **options), nn.Sigmoid())
+
+
+def test_a_whole_layer_and_what_it_is_left_as_without_all_its_parts() -> None:
+    def kinds(model: nn.Module) -> list[str]:
+        return [type(m).__name__ for m in nn.fuse(model)]
+
+    assert kinds(layer()) == ["LinearBatchNormSigmoid", "Absorbed", "Identity"]
+    assert kinds(layer(track_running_stats=False))[0] == "LinearBatchNormSigmoid"
+    pairs = ["Linear", "BatchNormSigmoid", "Identity"]
+    assert kinds(layer(affine=False)) == pairs
+    assert kinds(layer(bias=False)) == pairs
+    assert kinds(nn.Sequential(nn.Linear(5, 4, bias=False), *layer()[1:])) == pairs
+    assert kinds(nn.Sequential(*layer()[:2])) == ["Linear", "BatchNorm1d"]
+    for number, expected in enumerate((pairs, ["Linear", "BatchNorm1d", "Sigmoid"])):
+        model = layer()
+        model[number].register_forward_hook(lambda *_: None)
+        assert kinds(model) == expected
+
+
+def test_a_layer_that_is_fused_again_is_a_copy_of_its_own() -> None:
+    once = nn.fuse(layer())
+    twice = nn.fuse(once).eval()
+    assert once[0].norm is once[1]
+    assert twice[0].norm is twice[1]
+    assert once[0].norm.training
+    assert twice[0].weight is once[0].weight
+    assert twice[1].weight is once[1].weight
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": None}, {"track_running_stats": False}])
+def test_a_layer_without_running_statistics_or_with_plain_averages(
+    options: dict[str, bool], rng: np.random.Generator
+) -> None:
+    model = layer(**options).double()
+    fused, other = nn.fuse(model), copy.deepcopy(model)
+    for _ in range(3):
+        x = mg.tensor(rng.normal(size=(7, 5)))
+        np.testing.assert_allclose(
+            fused(x).detach().numpy(), other(x).detach().numpy(), rtol=1e-11, atol=1e-12
+        )
+    agree(buffers(fused), buffers(other))
+    x = mg.tensor(rng.normal(size=(7, 5)))
+    np.testing.assert_allclose(
+        fused.eval()(x).detach().numpy(), other.eval()(x).detach().numpy(), rtol=1e-11, atol=1e-12
+    )
+
+
+def test_a_layer_refuses_what_the_three_refuse_and_counts_nothing() -> None:
+    model = layer()
+    fused = nn.fuse(model)
+    for bad in (mg.ones(1, 5), mg.ones(3, 6), mg.ones(2, 3, 5), [1.0]):
+        with pytest.raises((TypeError, ValueError)) as expected:
+            model(bad)
+        with pytest.raises(type(expected.value)) as found:
+            fused(bad)
+        assert str(found.value).replace("Absorbed", "BatchNorm1d") == str(expected.value)
+    assert model[1].num_batches_tracked.item() == 0
 
 
 def test_what_is_no_module() -> None:

@@ -1,4 +1,4 @@
-"""Two operations as one: the two rules put together, and nothing else."""
+"""Neighbours as one operation: their rules put together, and nothing else."""
 
 import numpy as np
 import pytest
@@ -153,3 +153,103 @@ def test_errors_of_linear_activation():
         ValueError, match=r"activation is 'gelu', expected one of 'sigmoid', 'tanh'"
     ):
         F.linear_activation(mg.zeros(4, 8), mg.zeros(3, 8), activation="gelu")
+
+
+# ------------------------------------------------------- linear, then batch norm, then the sigmoid
+
+
+def whole(x, w, b, gamma, beta, eps=EPS):
+    return F.linear_batch_norm_sigmoid(x, w, b, None, None, gamma, beta, training=True, eps=eps)
+
+
+def layer(rng, n=6, inputs=4, outputs=3):
+    shapes = [(n, inputs), (outputs, inputs), (outputs,), (outputs,), (outputs,)]
+    return [rng.standard_normal(shape) * 1.3 + 0.4 for shape in shapes]
+
+
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+def test_a_layer_and_both_its_derivatives(eps, rng, check):
+    x, w, b, gamma, beta = arrays = layer(rng)
+    expected = 1 / (1 + np.exp(-normalised(x @ w.T + b, gamma, beta, eps)))
+    y = whole(*map(mg.tensor, arrays), eps).numpy()
+    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-12)
+    check(lambda *inputs: whole(*inputs, eps), *arrays)
+
+
+def test_steps_of_the_derivation_of_a_layer(rng):
+    """Each against the slope of the loss, the third by either of its two ways."""
+    n, eps = 6, 0.05
+    x, w, b, gamma, beta = layer(rng, n)
+    dy = rng.standard_normal((n, 3))
+
+    def tail(z):
+        return float((dy / (1 + np.exp(-normalised(z, gamma, beta, eps)))).sum())
+
+    def loss(x=x, w=w, b=b):
+        return tail(x @ w.T + b)
+
+    z = x @ w.T
+    r = 1 / np.sqrt(z.var(axis=0) + eps)
+    z_hat = (z - z.mean(axis=0)) * r
+    y = 1 / (1 + np.exp(-(gamma * z_hat + beta)))
+    da = dy * y * (1 - y)
+    dz = gamma * r * (da - da.mean(axis=0) - z_hat * (da * z_hat).mean(axis=0))
+    np.testing.assert_allclose(dz, slope(tail, z), atol=1e-7, err_msg="step 1")
+    np.testing.assert_allclose(dz @ w, slope(lambda v: loss(x=v), x), atol=1e-7, err_msg="step 2")
+    np.testing.assert_allclose(dz.T @ x, slope(lambda v: loss(w=v), w), atol=1e-7, err_msg="step 2")
+    np.testing.assert_allclose(slope(lambda v: loss(b=v), b), 0, atol=1e-7, err_msg="step 3")
+    np.testing.assert_allclose(dz.sum(axis=0), 0, atol=1e-12, err_msg="step 3")
+
+    op = ops.LinearBatchNormSigmoid(eps)
+    out = op.forward(x, w, b, gamma, beta)
+    op.parents = (op,) * 5
+    rule = op.backward(dy, out, x, w, b, gamma, beta)
+    expected = dz @ w, dz.T @ x, np.zeros(3), (da * z_hat).sum(axis=0), da.sum(axis=0)
+    for found, right in zip(rule, expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-10, atol=1e-12)
+
+
+def test_the_statistics_of_a_layer_are_those_of_the_product_and_the_bias(rng):
+    x, w, b, gamma, beta = layer(rng, 9)
+    op = ops.LinearBatchNormSigmoid(EPS)
+    op.forward(x, w, b, gamma, beta)
+    z = x @ w.T + b
+    np.testing.assert_allclose(op.batch_mean, z.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(op.batch_var, z.var(axis=0), rtol=1e-12)
+
+
+def test_a_layer_in_other_layouts_types_and_in_evaluation(rng, check_layouts, check_types, check):
+    arrays = layer(rng)
+    check_layouts(whole, *arrays)
+    check_types(whole, *arrays)
+    statistics = mg.tensor(rng.normal(size=3)), mg.tensor(rng.uniform(0.5, 2, 3))
+
+    def evaluated(x, w, b, gamma, beta):
+        return F.linear_batch_norm_sigmoid(x, w, b, *statistics, gamma, beta)
+
+    x, w, b, gamma, beta = arrays
+    a = gamma * (x @ w.T + b - statistics[0].numpy()) / np.sqrt(statistics[1].numpy() + EPS) + beta
+    y = evaluated(*map(mg.tensor, arrays)).numpy()
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-a)), rtol=1e-12)
+    check(evaluated, *arrays)
+
+
+def test_a_layer_moves_running_statistics(rng):
+    x, w, b, gamma, beta = map(mg.tensor, layer(rng, 8))
+    mean, var = mg.zeros(3, dtype=mg.float64), mg.ones(3, dtype=mg.float64)
+    F.linear_batch_norm_sigmoid(x, w, b, mean, var, gamma, beta, training=True, momentum=0.3)
+    z = (x @ w.T + b).numpy()
+    np.testing.assert_allclose(mean.numpy(), 0.3 * z.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(var.numpy(), 0.7 + 0.3 * z.var(axis=0, ddof=1), rtol=1e-12)
+
+
+def test_errors_of_a_layer():
+    ones = mg.ones(3)
+    with pytest.raises(ValueError, match=r"linear_batch_norm_sigmoid: input has 7 features"):
+        whole(mg.ones(5, 7), mg.ones(3, 4), ones, ones, ones)
+    with pytest.raises(ValueError, match="one value per channel"):
+        whole(mg.ones(1, 4), mg.ones(3, 4), ones, ones, ones)
+    with pytest.raises(ValueError, match=r"weight has shape \(2,\), expected \(3,\)"):
+        whole(mg.ones(5, 4), mg.ones(3, 4), ones, mg.ones(2), ones)
+    with pytest.raises(TypeError, match="expected a Tensor"):
+        whole(mg.ones(5, 4), mg.ones(3, 4), ones, None, 5.0)
