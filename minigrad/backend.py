@@ -226,12 +226,13 @@ def follow(array: Array) -> None:
 class on_device_of:
     """Within it, the GPU that holds ``array`` is the current one; afterwards what was before."""
 
+    before: Any = None
+
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.before: Any = None
 
     def __enter__(self) -> None:
-        if array_module(self.array) is not np:
+        if type(self.array) is not np.ndarray and array_module(self.array) is not np:
             self.before = sys.modules["cupy"].cuda.Device()
             follow(self.array)
 

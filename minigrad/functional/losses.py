@@ -32,6 +32,9 @@ def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) ->
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels are {labels.dtype}, expected integers (class numbers)")
     numbers = to_device(host_copy(labels._data), CPU)
+    plain = numbers.dtype == np.int64 and numbers.size > 0
+    if plain and numbers.view(np.uint64).max() < classes:  # where -1 is a large number
+        return
     if not 0 <= ignore_index < classes:
         numbers = numbers * (numbers != ignore_index)
     check_range(numbers, classes, name, "a label")

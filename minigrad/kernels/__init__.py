@@ -58,8 +58,11 @@ def update_running_statistics(
     """running = (1 - momentum) running + momentum batch, in place, with the statistics that the
     forward pass of ``op`` has left. They were taken over ``m`` values each, and of the variance
     the unbiased one counts, divided by m - 1 instead of m."""
+    if type(mean) is np.ndarray:
+        cpu.update_running(mean, var, op, momentum, m)
+        return
     with on_device_of(mean):
-        if type(mean) is not np.ndarray and cuda.update_running(mean, var, op, momentum, m):
+        if cuda.update_running(mean, var, op, momentum, m):
             return
         mean *= 1 - momentum
         mean += op.batch_mean * momentum

@@ -44,6 +44,12 @@ def _weights(n: int, kind: str, value: float) -> Array:
     return np.full(n, value, kind)
 
 
+@lru_cache(maxsize=64)
+def _number(value: float, kind: str) -> Array:
+    """() of a value: a Python number would be converted anew in each call."""
+    return np.full((), value, kind)
+
+
 @lru_cache(maxsize=16)
 def _rows(n: int) -> Array:
     """0, 1, ..., n - 1."""
@@ -94,9 +100,6 @@ def linear_backward(
 
 # ------------------------------------------------------------------------------------- sigmoid
 
-# Arrays without axes: a Python number would be converted anew in each call.
-ONE = {kind: np.ones((), kind) for kind in "fd"}
-
 
 def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
     """1 / (1 + e^-x) in one buffer."""
@@ -107,7 +110,7 @@ def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
 
 def _sigmoid_of_negated(y: Array) -> Array:
     """1 / (1 + e^y), in the place of y. Where e^y overflows, the result is 0, as it should be."""
-    one = ONE[y.dtype.char]
+    one = _number(1.0, y.dtype.char)
     with np.errstate(over="ignore"):
         np.exp(y, y)
     y += one
@@ -119,7 +122,7 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
     """dy y (1 - y) in one buffer."""
     if y.dtype.char not in "fd" or y.ndim == 0:
         return None
-    dx = ONE[y.dtype.char] - y
+    dx = _number(1.0, y.dtype.char) - y
     dx *= y
     dx *= grad
     return dx
@@ -224,6 +227,15 @@ def batch_norm_backward(
     return dx, d_gamma, d_beta
 
 
+def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> None:
+    """running <- (1 - momentum) running + momentum batch, with the unbiased variance."""
+    kept = _number(1 - momentum, mean.dtype.char)
+    mean *= kept
+    mean += op.batch_mean * _number(momentum, mean.dtype.char)
+    var *= kept
+    var += op.batch_var * _number(momentum * (m / (m - 1)), var.dtype.char)
+
+
 def batch_norm_sigmoid_forward(
     op: ops.BatchNormSigmoid, x: Array, gamma: Array | None = None, beta: Array | None = None
 ) -> Any:
@@ -289,15 +301,28 @@ def linear_batch_norm_sigmoid_backward(
 
 
 def cross_entropy_forward(op: ops.SoftmaxCrossEntropy, logits: Array, labels: Array) -> Any:
-    """The mean of log sum e^z - z_label; the exponentials are kept for backward."""
-    if op.reduction != "mean" or not _is_matrix(logits) or (labels == op.ignore_index).any():
+    """The mean of log sum e^z - z_label; the exponentials are kept for backward. Class by class, so
+    that a sum over the classes adds up whole rows."""
+    if op.reduction != "mean" or not _is_matrix(logits) or not _counts_all(labels, logits, op):
         return None
-    z = logits - logits.max(axis=1, keepdims=True)
-    picked = z[_rows(len(z)), labels]
-    np.exp(z, out=z)
-    total = z.sum(axis=1, keepdims=True)
+    z = np.ascontiguousarray(logits.T)  # (C, N)
+    z -= np.maximum.reduce(z, 0)
+    picked = z[labels, _rows(len(labels))]
+    np.exp(z, z)
+    total = np.add.reduce(z, 0)
     op.workspace = z, total
-    return (np.log(total[:, 0]) - picked).mean()
+    losses = np.log(total)
+    losses -= picked
+    return np.add.reduce(losses) / len(labels)
+
+
+def _counts_all(labels: Array, logits: Array, op: ops.SoftmaxCrossEntropy) -> bool:
+    """Whether every label is a class, and none of them one to be ignored."""
+    if labels.dtype != np.int64:
+        return False
+    if 0 <= op.ignore_index < logits.shape[1] and (labels == op.ignore_index).any():
+        return False
+    return bool(labels.view(np.uint64).max() < logits.shape[1])  # where -1 is a large number
 
 
 def cross_entropy_backward(
@@ -308,9 +333,9 @@ def cross_entropy_backward(
         return None
     exponentials, total = op.workspace
     dz = exponentials / total
-    dz[_rows(len(dz)), labels] -= 1
-    dz *= grad / len(dz)
-    return dz, None
+    dz[labels, _rows(len(labels))] -= 1
+    dz *= grad / len(labels)
+    return dz.T, None
 
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
