@@ -154,8 +154,13 @@ def import_seconds(processes: int) -> list[float]:
         "import time, numpy; start = time.perf_counter(); import minigrad; "
         "print(time.perf_counter() - start)"
     )
+    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
     found = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+            ).stdout
+        )
         for _ in range(processes + 1)
     ]
     return found[1:]  # the first one may have had to compile

@@ -10,7 +10,9 @@ Three habits make the difference; ``docs/benchmarks`` has the measurements.
   vectors of length C before they meet the matrix.
 """
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -22,19 +24,24 @@ from ..backend import Array
 
 
 def keep_pages() -> None:
-    """Make the allocator of Linux (glibc) reuse the memory of arrays up to 32 MiB.
+    """Make the allocator of Linux (glibc) keep freed memory for the next array: up to 1 GiB of it,
+    and blocks of up to 32 MiB, the most it allows.
 
-    By itself it returns each block above 128 KiB to the system when it is freed, and the next one
-    of that size is faulted in page by page again: thousands of page faults in a training step.
-    When a block is freed that was mapped from the system, it raises that limit to the block's
-    size, and the limit for trimming the heap to twice that (mallopt(3), M_MMAP_THRESHOLD). So
-    one block just under its maximum of 32 MiB, never touched, changes it for the process. Other
-    allocators take no notice. MINIGRAD_KEEP_PAGES=0 in the environment leaves things as they are.
+    By itself it returns each block above 128 KiB to the system when it is freed, and whatever is
+    free at the end of the heap, and the next array is faulted in page by page again: thousands
+    of page faults in a training step. See mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. This
+    holds for the process; other allocators have no such function. MINIGRAD_KEEP_PAGES=0 in the
+    environment leaves things as they are.
     """
-    if os.environ.get("MINIGRAD_KEEP_PAGES", "1") != "0":
-        np.empty((32 << 20) - (64 << 10), np.uint8)
+    if os.environ.get("MINIGRAD_KEEP_PAGES", "1") == "0" or not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 keep_pages()
 
 
