@@ -30,13 +30,15 @@ def loss_value(loss: Any) -> float:
 # ------------------------------------------------------------------ minigrad, PyTorch, the floor
 
 
-def minigrad(problem: Problem) -> Step:
+def minigrad(problem: Problem, fused: bool = False) -> Step:
     """With minigrad's modules and optimisers."""
     model = _sequential(nn, problem)
     with mg.no_grad():
         for linear, (weight, bias) in zip(_linears(nn, model), problem.weights, strict=True):
             linear.weight.copy_(weight)
             linear.bias.copy_(bias)
+    if fused:
+        model = nn.fuse(model)
     optimizer = getattr(optim, problem.optimizer)(model.parameters(), lr=problem.lr)
     x, y = (mg.tensor(array) for array in problem.data)
 
@@ -48,6 +50,11 @@ def minigrad(problem: Problem) -> Step:
         return loss
 
     return step
+
+
+def fused(problem: Problem) -> Step:
+    """The same after ``nn.fuse``."""
+    return minigrad(problem, fused=True)
 
 
 def torch(problem: Problem) -> Step:
@@ -299,12 +306,12 @@ def _only_sgd(name: str, problem: Problem) -> None:
 # -------------------------------------------------------------------------------------- the table
 
 CONTENDERS: dict[str, Callable[[Problem], Step]] = {
-    "minigrad": minigrad, "torch": torch, "floor": floor, "gemm": gemm, "stream": stream,
-    "dezero": dezero, "autograd": autograd, "mygrad": mygrad, "pydynet": pydynet,
+    "minigrad": minigrad, "fused": fused, "torch": torch, "floor": floor, "gemm": gemm,
+    "stream": stream, "dezero": dezero, "autograd": autograd, "mygrad": mygrad, "pydynet": pydynet,
 }  # fmt: skip
 PARTS = ("gemm", "stream")
 PEERS = ("dezero", "autograd", "mygrad", "pydynet")
-OWN = ("minigrad", "floor", *PARTS)
+OWN = ("minigrad", "fused", "floor", *PARTS)
 
 
 def missing(name: str) -> str | None:

@@ -12,8 +12,8 @@ from _bench_contenders import PEERS
 from _bench_goals import Result, check, compare, is_main, size
 from _bench_problem import Problem
 
-NAMES = {"torch": "PyTorch", "dezero": "DeZero", "autograd": "HIPS autograd", "mygrad": "MyGrad",
-         "pydynet": "PyDyNet"}  # fmt: skip
+NAMES = {"torch": "PyTorch", "fused": "minigrad, fused", "dezero": "DeZero",
+         "autograd": "HIPS autograd", "mygrad": "MyGrad", "pydynet": "PyDyNet"}  # fmt: skip
 NOTHING = "-"
 
 
@@ -94,14 +94,16 @@ def _steps(contests: list[Result]) -> str:
             str(contest["threads"]),
             _milliseconds(contest, "minigrad"),
             _ratio(contest, "minigrad", "torch"),
+            _ratio(contest, "fused", "torch"),
             _ratio(contest, "minigrad", "floor"),
+            _ratio(contest, "fused", "floor"),
             _ratio(contest, "floor", "torch"),
             str(len(contest["times"]["minigrad"])),
         ]
         for contest in contests
     ]
-    columns = ["batch x width", "threads", "minigrad, ms", "minigrad / PyTorch",
-               "minigrad / floor", "floor / PyTorch", "turns"]  # fmt: skip
+    columns = ["batch x width", "threads", "minigrad, ms", "minigrad / PyTorch", "fused / PyTorch",
+               "minigrad / floor", "fused / floor", "floor / PyTorch", "turns"]  # fmt: skip
     keep = [i for i in range(len(columns)) if any(row[i] != NOTHING for row in rows)]
     return table([columns[i] for i in keep], [[row[i] for i in keep] for row in rows])
 
@@ -142,13 +144,13 @@ def _roofline(results: Result) -> str:
                 f"{1e3 * bound:.3g}",
                 *(
                     f"{_median(contest, name) / bound:.2f}" if name in contest["times"] else NOTHING
-                    for name in ("minigrad", "floor", "torch")
+                    for name in ("minigrad", "fused", "floor", "torch")
                 ),
             ]
         )
     text = table(
         ["batch x width", "threads", "GFLOP", "GFLOP/s", "MB", "GB/s", "bound, ms",
-         "minigrad / bound", "floor / bound", "PyTorch / bound"],
+         "minigrad / bound", "fused / bound", "floor / bound", "PyTorch / bound"],
         rows,
     )  # fmt: skip
     return text and (

@@ -120,11 +120,11 @@ def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]
         }  # fmt: skip
 
     for batch, width in options.sizes:
-        main = ["minigrad", "torch", "floor", "gemm", "stream"]
+        main = ["minigrad", "fused", "torch", "floor", "gemm", "stream"]
         yield contest(main, 1, batch, width, True, "SGD")
-        yield contest(["minigrad", "torch", "floor"], 0.4, batch, width, False, "SGD")
+        yield contest(["minigrad", "fused", "torch", "floor"], 0.4, batch, width, False, "SGD")
         for batchnorm in (True, False):
-            yield contest(["minigrad", "torch"], 0.3, batch, width, batchnorm, "Adam")
+            yield contest(["minigrad", "fused", "torch"], 0.3, batch, width, batchnorm, "Adam")
         others = [name for name in options.peers if name in present]
         if others and batch * width <= 256 * 256:
             yield contest(["minigrad", "torch", *others], 0.6, batch, width, True, "SGD")
