@@ -20,15 +20,15 @@ def _function(method: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
-        first = args[0] if args else kwargs.get("input")
+        if args and isinstance(args[0], Tensor):
+            return method(*args, **kwargs)
+        first = args[0] if args else kwargs.pop("input", None)
         if not args and isinstance(first, Tensor):  # PyTorch's name for the first argument
-            return method(kwargs.pop("input"), **kwargs)  # type: ignore[arg-type]
-        if not isinstance(first, Tensor):
-            raise TypeError(
-                f"{method.__name__}: got a {type(first).__name__}, expected a Tensor; "
-                f"wrap it: mg.tensor(...)"
-            )
-        return method(*args, **kwargs)
+            return method(first, **kwargs)  # type: ignore[arg-type]
+        raise TypeError(
+            f"{method.__name__}: got a {type(first).__name__}, expected a Tensor; "
+            f"wrap it: mg.tensor(...)"
+        )
 
     return function
 

@@ -273,12 +273,15 @@ def _checked_batch_norm(
         if (
             input._data.dtype.kind == "f"
             and channels
-            and all(v is None or v._data.shape == channels for v in vectors)
             and isinstance(momentum, number)
             and isinstance(eps, number)
             and eps >= 0
         ):
-            return int(channels[0])
+            for vector in vectors:
+                if vector is not None and vector._data.shape != channels:
+                    break
+            else:
+                return int(channels[0])
     except AttributeError:  # an argument that is no Tensor
         pass
     floating(input, name)

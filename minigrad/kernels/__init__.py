@@ -35,21 +35,28 @@ def _tables(array: Array) -> tuple[Table, Table]:
     return cuda.FORWARD, cuda.BACKWARD
 
 
+def has_step(name: str, array: Array) -> bool:
+    """Whether there is a kernel that makes a step of the optimiser ``name`` for arrays like this
+    one. On the host there is none: the rules themselves are run on blocks, which is as fast."""
+    return array_module(array) is not np and name in cuda.STEP
+
+
 def step(
     name: str,
     weights: list[Array],
     gradients: list[Array],
     state: dict[str, Any],
     group: dict[str, Any],
+    sent: dict[Any, Array],
 ) -> bool:
-    """Make a step of the optimiser ``name`` for all ``weights`` at once, in place, if there is a
-    kernel for this case. If it is False, nothing has changed.
+    """Make a step of the optimiser ``name`` for all ``weights`` at once, in place. If it is False,
+    this case is not the kernel's, and nothing has changed.
 
     ``state`` is what the optimiser remembers: numbers, and arrays that hold all parameters end to
-    end; in the first step it is empty, and the kernel fills it. ``group`` are its options.
+    end; in the first step it is empty, and the kernel fills it. ``group`` are its options, and
+    ``sent`` is a place for the kernel to keep what it has sent to the GPU.
     """
-    kernel = None if array_module(weights[0]) is np else cuda.STEP.get(name)
-    return kernel is not None and kernel(weights, gradients, state, group)
+    return cuda.STEP[name](weights, gradients, state, group, sent)
 
 
 def update_running_statistics(

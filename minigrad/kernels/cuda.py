@@ -11,6 +11,8 @@ A kernel takes matrices without gaps, so what comes in is checked; for anything 
 
 import math
 from collections.abc import Callable
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from ..backend import Array, array_module
 from .launch import (
     BLOCK,
     HEIGHT,
+    TYPES,
     WIDTH,
     ceil,
     is_matrix,
@@ -60,12 +63,18 @@ def normalise(op: Any, x: Array, gamma: Array | None, beta: Array | None, sigmoi
 
 
 def normalise_backward(
-    op: Any, grad: Array, y: Array | None, x: Array, gamma: Array | None, sigmoid: bool
+    statistics: tuple[Array, Array] | None,
+    grad: Array,
+    y: Array | None,
+    x: Array,
+    gamma: Array | None,
+    sigmoid: bool,
 ) -> Any:
-    """dx, dgamma and dbeta; in 3 launches. ``y`` is read where a sigmoid follows."""
-    if op.workspace is None:
+    """dx, dgamma and dbeta; in 3 launches. ``statistics`` are what ``normalise`` has left, ``y`` is
+    read where a sigmoid follows."""
+    if statistics is None:
         return None
-    offset, inv_std = op.workspace
+    offset, inv_std = statistics
     grad = array_module(x).ascontiguousarray(grad)
     n, c = x.shape
     chunks, size = split_rows(n, c)
@@ -104,7 +113,7 @@ def batch_norm_backward(
     beta: Array | None = None,
 ) -> Any:
     """See ``normalise_backward``."""
-    gradients = normalise_backward(op, grad, None, x, gamma, sigmoid=False)
+    gradients = normalise_backward(op.workspace, grad, None, x, gamma, sigmoid=False)
     if gradients is None:
         return None
     return gradients[: 1 + (gamma is not None) + (beta is not None)]
@@ -126,10 +135,50 @@ def batch_norm_sigmoid_backward(
     beta: Array | None = None,
 ) -> Any:
     """See ``normalise_backward``: da = dy y (1 - y) is computed where it is read."""
-    gradients = normalise_backward(op, grad, y, x, gamma, sigmoid=True)
+    gradients = normalise_backward(op.workspace, grad, y, x, gamma, sigmoid=True)
     if gradients is None:
         return None
     return gradients[: 1 + (gamma is not None) + (beta is not None)]
+
+
+def linear_batch_norm_sigmoid_forward(
+    op: ops.LinearBatchNormSigmoid,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    gamma: Array,
+    beta: Array,
+) -> Any:
+    """The product, and ``normalise`` of it. The bias, which normalising takes away again, is added
+    to the mean and to nothing else."""
+    if not is_matrix(x) or not is_matrix(weight):
+        return None
+    z = x @ weight.T
+    y = normalise(op, z, gamma, beta, sigmoid=True)
+    if y is not None:
+        op.workspace = z, op.workspace
+        op.batch_mean = op.batch_mean + bias
+    return y
+
+
+def linear_batch_norm_sigmoid_backward(
+    op: ops.LinearBatchNormSigmoid,
+    grad: Array,
+    y: Array,
+    x: Array,
+    weight: Array,
+    bias: Array,
+    gamma: Array,
+    beta: Array,
+) -> Any:
+    """dz by ``normalise_backward``, and the two products with it; db = 0."""
+    if op.workspace is None:
+        return None
+    z, statistics = op.workspace
+    dz, d_gamma, d_beta = normalise_backward(statistics, grad, y, z, gamma, sigmoid=True)
+    dx, dw, *_ = op.needs_input_grad
+    products = dz @ weight if dx else None, dz.T @ x if dw else None
+    return *products, array_module(x).zeros_like(d_beta), d_gamma, d_beta
 
 
 def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> bool:
@@ -283,33 +332,75 @@ def cross_entropy_backward(
 # ------------------------------------------------------------------------------------ optimisers
 
 
-def sgd_step(w: Array, g: Array, state: dict[str, Any], group: dict[str, Any]) -> bool:
-    """``SGD.update`` in 1 launch; False if the kernel does not take these arrays."""
-    momentum = group["momentum"]
-    v = state.get("momentum_buffer")
-    if not usable(w, g, v) or g.dtype != w.dtype:
+def _all_parameters(
+    weights: list[Array], gradients: list[Array], sent: dict[Any, Array]
+) -> tuple[Array, int, int]:
+    """The table that optim.cu describes, how many parameters it holds, and of how many numbers.
+
+    In training the memory of one step is that of the next, so the table is on the GPU already, in
+    ``sent``. If not, it goes there, and nobody waits.
+    """
+    pairs = [(w, g) for w, g in zip(weights, gradients, strict=True) if w.size]
+    ends = list(accumulate(w.size for w, _ in pairs))
+    numbers = (*(w.data.ptr for w, _ in pairs), *(g.data.ptr for _, g in pairs), *ends)
+    if numbers not in sent:
+        if len(sent) == 8:  # gradients that never lie where others have been
+            sent.clear()
+        sent[numbers] = array_module(weights[0]).asarray(np.array(numbers, np.int64))
+    return sent[numbers], len(pairs), ends[-1]
+
+
+def _takes(weights: list[Array], gradients: list[Array]) -> bool:
+    """Whether there is something to update, without gaps and all of one known type."""
+    kind = weights[0].dtype
+    return (
+        str(kind) in TYPES
+        and any(w.size for w in weights)
+        and all(a.flags.c_contiguous and a.dtype == kind for a in (*weights, *gradients))
+    )
+
+
+def sgd_step(
+    weights: list[Array],
+    gradients: list[Array],
+    state: dict[str, Any],
+    group: dict[str, Any],
+    sent: dict[Any, Array],
+) -> bool:
+    """``SGD.update`` of all parameters in 1 launch; False if the kernel does not take them."""
+    if not _takes(weights, gradients):
         return False
+    momentum, like = group["momentum"], weights[0]
+    table, count, n = _all_parameters(weights, gradients, sent)
+    v = state.get("momentum_buffer")
     first = v is None
     if momentum and first:
-        v = state["momentum_buffer"] = array_module(w).empty_like(w)
+        v = state["momentum_buffer"] = array_module(like).empty(n, dtype=like.dtype)
     numbers = group["lr"], momentum, 1 - group["dampening"], group["weight_decay"]
     flags = int(group["nesterov"]), int(first), int(group["maximize"])
     launch(
-        "sgd_step", w, lines(w.size), (256,), w, g, v if momentum else None, np.int64(w.size),
-        *(number(x, w) for x in numbers), *flags,
+        "sgd_step", like, lines(n), (256,), table, count, v if momentum else None,
+        *(number(x, like) for x in numbers), *flags,
     )  # fmt: skip
     return True
 
 
 def adam_step(
-    w: Array, g: Array, state: dict[str, Any], group: dict[str, Any], decoupled: bool
+    weights: list[Array],
+    gradients: list[Array],
+    state: dict[str, Any],
+    group: dict[str, Any],
+    sent: dict[Any, Array],
+    decoupled: bool = False,
 ) -> bool:
-    """``Adam.update`` (``AdamW``'s if ``decoupled``) in 1 launch, likewise."""
-    if not usable(w, g, state.get("exp_avg"), state.get("exp_avg_sq")) or g.dtype != w.dtype:
+    """``Adam.update`` (``AdamW``'s if ``decoupled``) of all parameters in 1 launch, likewise."""
+    if not _takes(weights, gradients):
         return False
+    like = weights[0]
+    table, count, n = _all_parameters(weights, gradients, sent)
     if not state:
-        zeros = array_module(w).zeros_like
-        state.update(step=0, exp_avg=zeros(w), exp_avg_sq=zeros(w))
+        zeros = array_module(like).zeros
+        state.update(step=0, exp_avg=zeros(n, like.dtype), exp_avg_sq=zeros(n, like.dtype))
     state["step"] += 1
     (beta1, beta2), decay = group["betas"], group["weight_decay"]
     numbers = (
@@ -320,8 +411,8 @@ def adam_step(
         group["lr"] * decay if decoupled else 0.0,
     )  # fmt: skip
     launch(
-        "adam_step", w, lines(w.size), (256,), w, g, state["exp_avg"], state["exp_avg_sq"],
-        np.int64(w.size), *(number(x, w) for x in numbers), int(group["maximize"]),
+        "adam_step", like, lines(n), (256,), table, count, state["exp_avg"], state["exp_avg_sq"],
+        *(number(x, like) for x in numbers), int(group["maximize"]),
     )  # fmt: skip
     return True
 
@@ -332,6 +423,7 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Sigmoid: sigmoid_forward,
     ops.BatchNorm: batch_norm_forward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
+    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
@@ -340,6 +432,11 @@ BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Sigmoid: sigmoid_backward,
     ops.BatchNorm: batch_norm_backward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
+    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }
-STEP: dict[str, Callable[..., bool]] = {}
+STEP: dict[str, Callable[..., bool]] = {
+    "SGD": sgd_step,
+    "Adam": adam_step,
+    "AdamW": partial(adam_step, decoupled=True),
+}

@@ -43,8 +43,10 @@ class LinearActivation(Linear):
         super().__init__(in_features, out_features, bias, device, dtype)
         self.activation = activation
 
-    def _affine(self, input: Tensor) -> Tensor:
-        return F.linear_activation(input, self.weight, self.bias, self.activation)
+    def function(  # an option of the instance goes with it
+        self, input: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        return F.linear_activation(input, weight, bias, self.activation)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation!r}"

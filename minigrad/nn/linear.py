@@ -1,7 +1,8 @@
 """Linear: the layer that mixes features, y = x W^T + b."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Linear(Module):
         ValueError: a number of features is negative; or, when called, the input's last axis does
             not have ``in_features`` elements.
     """
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(F.linear)
 
     def __init__(
         self,
@@ -51,12 +54,9 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""
         try:
-            return self._affine(input)
+            return self.function(input, self.weight, self.bias)
         except ValueError as error:  # named after the layer, whose line is the one to look at
             raise ValueError(f"Linear: {str(error).partition(': ')[2]}") from None
-
-    def _affine(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

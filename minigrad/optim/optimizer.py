@@ -166,20 +166,24 @@ class Optimizer:
         """Update the parameters of group ``number`` in one go; False if they are not alike, and
         nothing has changed then."""
         gradients = [p._grad._data for p in parameters]  # type: ignore[union-attr]
+        first, group = parameters[0]._data, self.param_groups[number]
+        on_host = type(first) is np.ndarray
+        if not on_host and not kernels.has_step(name, first):
+            return False
         states = [self.state.setdefault(p, {}) for p in parameters]
         together = self._together.get(number)
         if together is None or not together.still_holds(parameters, states):
             self._together.pop(number, None)
-            if len(parameters) == 1 or not alike([p._data for p in parameters], gradients, states):
+            if not alike([p._data for p in parameters], gradients, states):
                 return False
             together = self._together[number] = Together(parameters, states)
-        group, weights = self.param_groups[number], together.weights
-        with on_device_of(weights[0]):
-            if type(weights[0]) is np.ndarray:
+        weights = together.weights
+        with on_device_of(first):
+            if on_host:
                 together.update(gradients, lambda w, g, state: self.update(w, g, state, group))
             else:
                 state = dict(together.state)
-                if not kernels.step(name, weights, gradients, state, group):
+                if not kernels.step(name, weights, gradients, state, group, together.sent):
                     return False
                 together.keep(state)
         mark_written(*weights)

@@ -43,6 +43,7 @@ class Together:
         self.places = [slice(start, stop) for start, stop in pairwise(ends)]
         self.size = ends[-1]
         self.blocks = list(self._divide())
+        self.sent: dict[Any, Array] = {}  # what kernels keep on a GPU from step to step
         self.state: State = {}
         self.views: list[Array] = []
         join = array_module(self.weights[0]).concatenate
