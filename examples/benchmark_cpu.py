@@ -28,7 +28,7 @@ from typing import Any
 
 try:
     import _bench_report as report
-    from _bench_contenders import PEERS, missing
+    from _bench_contenders import OWN, PEERS, missing
     from _bench_goals import Result, check, compare, in_threads, size
 except ModuleNotFoundError as error:
     sys.exit(f"This benchmark needs {error.name}: pip install 'minigrad[bench]'")
@@ -127,7 +127,7 @@ def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]
             yield contest(["minigrad", "fused", "torch"], 0.3, batch, width, batchnorm, "Adam")
         others = [name for name in options.peers if name in present]
         if others and batch * width <= 256 * 256:
-            yield contest(["minigrad", "torch", *others], 0.6, batch, width, True, "SGD")
+            yield contest(["minigrad", "fused", "torch", *others], 0.6, batch, width, True, "SGD")
 
 
 def work(job: Result, threads: int, with_torch: bool) -> Iterator[Result]:
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("torch", *options.peers):
         if (reason := missing(name)) is not None:
             absent[name] = reason
-    present = {"minigrad", "floor", "gemm", "stream", "torch", *options.peers} - set(absent)
+    present = {*OWN, "torch", *options.peers} - set(absent)
     results: Result = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(present),

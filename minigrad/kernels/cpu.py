@@ -312,7 +312,7 @@ def cross_entropy_forward(op: ops.SoftmaxCrossEntropy, logits: Array, labels: Ar
     that a sum over the classes adds up whole rows."""
     if op.reduction != "mean" or not _is_matrix(logits) or not _counts_all(labels, logits, op):
         return None
-    z = np.ascontiguousarray(logits.T)  # (C, N)
+    z = np.array(logits.T, order="C")  # (C, N), and a copy in any case
     z -= np.maximum.reduce(z, 0)
     picked = z[labels, _rows(len(labels))]
     np.exp(z, z)

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import _bench_contenders as contenders
 import _bench_goals as goals
+import _bench_plot as plot
 import _bench_report as report
 import _bench_worker as worker
 import benchmark_cpu
@@ -300,6 +301,16 @@ def test_the_report_shows_what_was_measured(results: dict[str, Any]) -> None:
     assert roofline[6:] == ["2e+03", "2.00", "1.50", "1.25", "5.00"]  # of 0.5 s + 1.5 s
 
 
+def test_the_figure_adds_up_to_what_was_measured(results: dict[str, Any], tmp_path: Path) -> None:
+    contest = results["contests"][0]
+    assert plot.shares(contest) == pytest.approx([0.05, 0.2, 0.05, 0.1])
+    contest["times"]["fused"] = [2.0] * 5  # less than the floor: the engine added nothing
+    assert plot.shares(contest) == pytest.approx([0.05, 0.2, 0, 0.15])
+    (tmp_path / "cpu.json").write_text(json.dumps(results), encoding="utf-8")
+    plot.main(str(tmp_path / "cpu.json"), str(tmp_path / "figure.png"))
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
 def test_tables_are_aligned() -> None:
     assert report.table(["a", "bcd"], [["xyz", "1"]]).splitlines() == [
         "| a   | bcd |",
@@ -333,13 +344,14 @@ def test_a_tiny_run(
     assert text in capsys.readouterr().out
     assert "Left out: torch, not wanted." in text
     assert [set(contest["times"]) for contest in numbers["contests"]] == [
-        {"minigrad", "floor", "gemm", "stream"}, {"minigrad", "floor"}, {"minigrad"}, {"minigrad"}
+        {"minigrad", "fused", "floor", "gemm", "stream"}, {"minigrad", "fused", "floor"},
+        {"minigrad", "fused"}, {"minigrad", "fused"},
     ]  # fmt: skip
     assert all(len(c["times"]["minigrad"]) >= 4 for c in numbers["contests"])
     assert [row["contender"] for row in numbers["alone"]] == ["minigrad", "floor"]
     assert numbers["engine"]["depth"]["depths"] == [20, 200, 2000]
     assert {goal["what"] for goal in numbers["goals"]} == {
-        "step / floor", "page faults per step", "import, ms beyond NumPy"
+        "step / floor", "step, fused / floor", "page faults per step", "import, ms beyond NumPy",
     }  # fmt: skip
     assert numbers["finished"]
     written = text + json.dumps(numbers)

@@ -218,16 +218,17 @@ def test_backward_after_a_forward_by_rule_is_left_to_the_rule(rng, name):
     assert cpu.BACKWARD[type(op)](op, np.ones_like(y), y, *arrays) is None
 
 
-def test_inputs_and_gradients_are_not_changed(rng):
-    for name in CASES:
-        arrays = inputs(rng, name, 6, 4, np.float64)
-        copies = [a.copy() for a in arrays]
-        seed = rng.standard_normal(CASES[name][0]().forward(*arrays).shape)
-        seed_copy = seed.copy()
-        by_kernel(CASES[name][0](), arrays, seed)
-        for array, copy in zip(arrays, copies, strict=True):
-            np.testing.assert_array_equal(array, copy)
-        np.testing.assert_array_equal(seed, seed_copy)
+@pytest.mark.parametrize("size", [(6, 4), (2, 1), (1, 3), (1, 1)])
+@pytest.mark.parametrize("name", CASES)
+def test_inputs_and_gradients_are_not_changed(rng, name, size):
+    arrays = inputs(rng, name, *size, np.float64)
+    copies = [a.copy() for a in arrays]
+    seed = rng.standard_normal(CASES[name][0]().forward(*arrays).shape)
+    seed_copy = seed.copy()
+    by_kernel(CASES[name][0](), arrays, seed)
+    for array, copy in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    np.testing.assert_array_equal(seed, seed_copy)
 
 
 def network_gradients(seed):
