@@ -46,7 +46,7 @@ def checks(seed: int) -> Iterator[Check]:
                 yield Check(name, dtype, shape, of_operation(rng, op, arrays))
             if dtype != "float16":
                 yield Check("running statistics", dtype, shape, of_statistics(rng, dtype, shape))
-            for name in ("SGD", "Adam"):
+            for name in ("SGD", "Adam", "AdamW"):
                 yield Check(name, dtype, shape, of_optimizer(rng, name, dtype, shape))
 
 
@@ -62,6 +62,9 @@ def operations(
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
     yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]
+    if dtype != "float16":
+        layer = [draw(n, 30), draw(c, 30), *(draw(c) for _ in range(3))]
+        yield "a whole layer", lambda: ops.LinearBatchNormSigmoid(1e-5), layer
     for kind in (ops.Sigmoid, ops.Tanh, ops.ReLU):
 
         def make(kind: Any = kind) -> Any:
@@ -122,16 +125,18 @@ def of_statistics(rng: np.random.Generator, dtype: str, shape: tuple[int, int]) 
 
 
 def of_optimizer(rng: np.random.Generator, name: str, dtype: str, shape: tuple[int, int]) -> float:
-    """The error of a parameter after three steps."""
-    start = rng.normal(size=shape).astype(dtype)
-    gradients = [rng.normal(size=shape).astype(dtype) for _ in range(3)]
+    """The error of two parameters after three steps."""
+    shapes = shape, shape[1:]
+    starts = [rng.normal(size=s).astype(dtype) for s in shapes]
+    gradients = [[rng.normal(size=s).astype(dtype) for s in shapes] for _ in range(3)]
     found = []
     for device, kind in (("cuda", dtype), ("cpu", "float64")):
-        w = nn.Parameter(mg.tensor(start.astype(kind), device=device))
+        params = [nn.Parameter(mg.tensor(w.astype(kind), device=device)) for w in starts]
         options = {"momentum": 0.9} if name == "SGD" else {"eps": 1e-3}
-        optimizer = getattr(optim, name)([w], lr=0.05, weight_decay=0.01, **options)
-        for g in gradients:
-            w.grad = mg.tensor(g.astype(kind), device=device)
+        optimizer = getattr(optim, name)(params, lr=0.05, weight_decay=0.01, **options)
+        for step in gradients:
+            for w, g in zip(params, step, strict=True):
+                w.grad = mg.tensor(g.astype(kind), device=device)
             optimizer.step()
-        found.append(w)
-    return error(found[0], found[1].detach().numpy())
+        found.append(params)
+    return max(error(w, v.detach().numpy()) for w, v in zip(*found, strict=True))

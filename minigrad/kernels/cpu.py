@@ -342,7 +342,7 @@ def cross_entropy_backward(
     dz = exponentials / total
     dz[labels, _rows(len(labels))] -= 1
     dz *= grad / len(labels)
-    return dz.T, None
+    return np.ascontiguousarray(dz.T), None
 
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {

@@ -101,7 +101,8 @@ def test_a_kernel_that_does_not_run_is_wrong(small: None, emulated: str) -> None
 def test_every_kernel_is_checked(small: None, emulated: str) -> None:
     named = {check.kernel for check in gpu_checks.checks(seed=3)}
     activations = 3  # each with the kernel for Linear
-    assert len(named) == len(kernels.FORWARD) - 1 + activations + len(kernels.IN_PLACE)
+    statistics = 1
+    assert len(named) == len(kernels.FORWARD) - 1 + activations + len(kernels.STEP) + statistics
 
 
 def test_time_that_is_over_ends_it(small: None, emulated: str, tmp_path: Path) -> None:
