@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench parity coverage clean
+.PHONY: help demo test lint bench parity nvrtc coverage clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -19,6 +19,7 @@ help:
 	@echo "make test       the tests"
 	@echo "make lint       ruff and mypy"
 	@echo "make parity     the tests against PyTorch (installs it: a large download)"
+	@echo "make nvrtc      compiles the CUDA kernels with NVIDIA's compiler (installs it: 70 MB); needs no GPU"
 	@echo "make coverage   the tests, with the share of lines and branches that they reach"
 	@echo "make bench      the time of a training step beside PyTorch's (installs it); 6 minutes"
 	@echo "make clean      remove .venv, caches and build products; out/ stays"
@@ -36,6 +37,9 @@ lint: $(VENV)/.installed-dev
 
 parity: $(VENV)/.installed-dev $(VENV)/.installed-parity
 	$(BIN)/python -m pytest -m parity $(ARGS)
+
+nvrtc: $(VENV)/.installed-dev $(VENV)/.installed-nvrtc
+	$(BIN)/python -m pytest tests/cuda/test_sources.py $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

@@ -1,6 +1,6 @@
 """The CUDA sources compile for several GPUs, by the compiler that CuPy uses, without a GPU.
 
-Needs ``pip install cuda-bindings nvidia-cuda-nvrtc``; skipped with the reason where they are not.
+Needs the extra ``nvrtc``, which ``make nvrtc`` installs; skipped with the reason where it is missing.
 """
 
 from pathlib import Path

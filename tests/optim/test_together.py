@@ -66,7 +66,7 @@ def make(request):
     return OPTIMIZERS[request.param]
 
 
-@pytest.mark.parametrize("block", [131_072, 10, 1])
+@pytest.mark.parametrize("block", [32_768, 10, 1])
 def test_together_is_as_alone(make, block, monkeypatch):
     monkeypatch.setattr(together, "BLOCK", block)
     twins = Twins(make)
