@@ -170,5 +170,5 @@ def test_ci_runs_the_three_commands() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = re.findall(r"^make (\w+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
-    assert commands == ["test", "lint", "parity"]
+    assert commands == ["test", "lint", "nvrtc", "parity"]
     assert "set -euo pipefail" in script.read_text(encoding="utf-8")
