@@ -1,6 +1,6 @@
 """The CUDA sources compile for several GPUs, by the compiler that CuPy uses, without a GPU.
 
-Needs the extra ``nvrtc``, which ``make nvrtc`` installs; skipped with the reason where it is missing.
+Needs the extra ``nvrtc``, which ``make nvrtc`` installs; skipped with the reason without it.
 """
 
 from pathlib import Path
