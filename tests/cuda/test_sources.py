@@ -28,7 +28,9 @@ def compiled(code: str, architecture: str, *options: str) -> tuple[bool, str]:
     given = [f"-arch={architecture}", "-std=c++17", *options]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(given), [o.encode() for o in given])
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    log = b" " * size
+    # NVRTC writes into the object itself. Python has one object for all bytes of length 1, so an
+    # empty log, which is a single 0, must not be read into that.
+    log = bytes(size + 1)
     nvrtc.nvrtcGetProgramLog(program, log)
     nvrtc.nvrtcDestroyProgram(program)
     return status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode(errors="replace").strip(" \0\n")
