@@ -14,7 +14,7 @@ import pytest
 import minigrad as mg
 from minigrad import backend
 from minigrad.kernels import cuda as kernels
-from minigrad.kernels import launch
+from minigrad.kernels import cuda_steps, launch
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import stand_in
@@ -34,7 +34,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(kernels, "FORWARD", {})
     monkeypatch.setattr(kernels, "BACKWARD", {})
-    monkeypatch.setattr(kernels, "STEP", {})
+    monkeypatch.setattr(cuda_steps, "STEP", {})
     monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
     return "cuda"
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..backend import Array, array_module, on_device_of
 from ..ops import BatchNorm, Op
-from . import cpu, cuda
+from . import cpu, cuda, cuda_steps
 
 Kernel = Callable[..., Any]
 Table = Mapping[type[Op], Kernel]
@@ -38,7 +38,7 @@ def _tables(array: Array) -> tuple[Table, Table]:
 def has_step(name: str, array: Array) -> bool:
     """Whether there is a kernel that makes a step of the optimiser ``name`` for arrays like this
     one. On the host there is none: the rules themselves are run on blocks, which is as fast."""
-    return array_module(array) is not np and name in cuda.STEP
+    return array_module(array) is not np and name in cuda_steps.STEP
 
 
 def step(
@@ -56,7 +56,7 @@ def step(
     end; in the first step it is empty, and the kernel fills it. ``group`` are its options, and
     ``sent`` is a place for the kernel to keep what it has sent to the GPU.
     """
-    return cuda.STEP[name](weights, gradients, state, group, sent)
+    return cuda_steps.STEP[name](weights, gradients, state, group, sent)
 
 
 def update_running_statistics(

@@ -14,6 +14,7 @@ import pytest
 import minigrad as mg
 from minigrad import ops
 from minigrad.kernels import cuda as kernels
+from minigrad.kernels import cuda_steps
 from tests.devices import emulated, strict
 
 __all__ = ["emulated", "strict"]  # fixtures
@@ -102,7 +103,7 @@ def test_every_kernel_is_checked(small: None, emulated: str) -> None:
     named = {check.kernel for check in gpu_checks.checks(seed=3)}
     activations = 3  # each with the kernel for Linear
     statistics = 1
-    assert len(named) == len(kernels.FORWARD) - 1 + activations + len(kernels.STEP) + statistics
+    assert len(named) == len(kernels.FORWARD) - 1 + activations + len(cuda_steps.STEP) + statistics
 
 
 def test_time_that_is_over_ends_it(small: None, emulated: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from minigrad import ops
 from minigrad.kernels import cuda as kernels
-from minigrad.kernels import launch
+from minigrad.kernels import cuda_steps, launch
 from tests.cuda.raw_module import AddressSanitised, DryRawModule, RawModule, ThreadSanitised
 from tests.devices import use_kernels
 from tests.strict_cupy.stand_in import counted
@@ -313,7 +313,7 @@ def test_sgd(options: dict[str, Any], dtype: str, rng: np.random.Generator) -> N
     expected = there.flat()
     for _ in range(3):
         gradients, g = draw_gradients(dtype, rng)
-        assert kernels.STEP["SGD"](there.inside, gradients, state, group, {})
+        assert cuda_steps.STEP["SGD"](there.inside, gradients, state, group, {})
         step = (-1 if group["maximize"] else 1) * g + group["weight_decay"] * expected
         if group["momentum"]:
             keep = 1 - group["dampening"]
@@ -336,7 +336,7 @@ def test_adam(name: str, dtype: str, rng: np.random.Generator) -> None:
     m = v = np.zeros_like(expected)
     for t in (1, 2, 3):
         gradients, slope = draw_gradients(dtype, rng)
-        assert kernels.STEP[name](there.inside, gradients, state, group, {})
+        assert cuda_steps.STEP[name](there.inside, gradients, state, group, {})
         if name == "AdamW":
             expected = expected * (1 - 0.05 * 0.1)
         else:
@@ -353,15 +353,15 @@ def test_a_step_is_one_launch_and_sends_its_table_once(rng: np.random.Generator)
     there, group = Guarded("float32", rng), {"lr": 0.1, "momentum": 0.9, "dampening": 0}
     group |= {"weight_decay": 0, "nesterov": False, "maximize": False}
     gradients, state, sent = draw_gradients("float32", rng)[0], {}, {}
-    kernels.sgd_step(there.inside, gradients, state, group, sent)
+    cuda_steps.sgd_step(there.inside, gradients, state, group, sent)
     [table] = sent.values()
     with counted() as launches:
-        kernels.sgd_step(there.inside, gradients, state, group, sent)
+        cuda_steps.sgd_step(there.inside, gradients, state, group, sent)
     assert dict(launches) == {"sgd_step": 1}
     assert sent == {next(iter(sent)): table}
     for _ in range(20):
         moved = draw_gradients("float32", rng)[0]
-        kernels.sgd_step(there.inside, moved, state, group, sent)
+        cuda_steps.sgd_step(there.inside, moved, state, group, sent)
     assert len(sent) <= 8
 
 
@@ -403,13 +403,13 @@ REFUSED: dict[str, Callable[[], Any]] = {
         ops.SoftmaxCrossEntropy("mean", -100), matrices(), matrices(), matrices(4, 6), None
     ),
     "sgd, strided": lambda: (
-        kernels.sgd_step([matrices(4, 6).T], [matrices(6, 4)], {}, {"momentum": 0}, {}) or None
+        cuda_steps.sgd_step([matrices(4, 6).T], [matrices(6, 4)], {}, {"momentum": 0}, {}) or None
     ),
     "sgd, nothing to update": lambda: (
-        kernels.sgd_step([matrices(0, 6)], [matrices(0, 6)], {}, {"momentum": 0}, {}) or None
+        cuda_steps.sgd_step([matrices(0, 6)], [matrices(0, 6)], {}, {"momentum": 0}, {}) or None
     ),
     "adam, a gradient of another type": lambda: (
-        kernels.adam_step([matrices(4)], [matrices(4).astype(np.float64)], {}, {}, {}) or None
+        cuda_steps.adam_step([matrices(4)], [matrices(4).astype(np.float64)], {}, {}, {}) or None
     ),
 }  # fmt: skip
 
