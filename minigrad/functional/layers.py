@@ -104,15 +104,18 @@ def _linear(
 ) -> Tensor:
     try:
         x, w = input._data, weight._data
-        fits = x.dtype.kind == "f" and x.ndim and w.ndim == 2 and x.shape[-1] == w.shape[1]
-        if bias is None:
-            if fits:
-                return apply(op, input, weight)
-        elif bias._data.shape == w.shape[:1] and fits:
-            return apply(op, input, weight, bias)
+        fits = (
+            x.dtype.kind == "f"
+            and x.ndim
+            and w.ndim == 2
+            and x.shape[-1] == w.shape[1]
+            and (bias is None or bias._data.shape == w.shape[:1])
+        )
     except AttributeError:  # an argument that is no Tensor
-        pass
-    raise _misfit_of_linear(name, input, weight, bias)
+        fits = False
+    if not fits:
+        raise _misfit_of_linear(name, input, weight, bias)
+    return apply(op, input, weight) if bias is None else apply(op, input, weight, bias)
 
 
 def _misfit_of_linear(name: str, input: Any, weight: Any, bias: Any) -> Exception:
@@ -200,6 +203,9 @@ def linear_batch_norm_sigmoid(
             or x.shape[1:] != shape[1:]
             or not bias._data.shape == gamma._data.shape == beta._data.shape == shape[:1]
             or not all(v is None or v._data.shape == shape[:1] for v in running)
+            or not isinstance(momentum, (int, float))
+            or not isinstance(eps, (int, float))
+            or not eps >= 0
         )
     except AttributeError:  # an argument that is no Tensor
         apart = True

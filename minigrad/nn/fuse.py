@@ -80,6 +80,12 @@ class Absorbed(BatchNormSigmoid):
         """The input."""
         return input
 
+    def _check(self, input: Tensor, by_batch: bool) -> None:
+        try:
+            super()._check(input, by_batch)
+        except ValueError as error:  # named after the layer that the user has written
+            raise ValueError(f"BatchNorm1d: {str(error).partition(': ')[2]}") from None
+
 
 ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
 
