@@ -16,6 +16,7 @@ from .backend import (
     import_cupy,
     is_array,
     on_device_of,
+    repeated_in_replays,
     to_device,
 )
 
@@ -86,6 +87,7 @@ def _refuse_objects(array: np.ndarray[Any, Any]) -> None:
     raise TypeError("tensor: an integer does not fit into 64 bits")
 
 
+@repeated_in_replays
 def check_range(index: Any, length: int, name: str, what: str) -> None:
     """Raise an IndexError that says where ``index`` leaves [0, length).
 
@@ -101,6 +103,7 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
         )
 
 
+@repeated_in_replays
 def check_index(shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
     """Raise the IndexError that NumPy raises if an array of ``shape`` has no element ``index``:
     tried on an array of that shape that takes no memory."""

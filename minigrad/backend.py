@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
+from collections.abc import Callable
+from functools import partial, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 Array = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``: the rules in ``ops/`` are written for both."""
+
+Arguments = ParamSpec("Arguments")
 
 
 class Device(str):
@@ -205,6 +210,7 @@ def to_device(array: Array, device: Device) -> Array:
     """``array`` on ``device``: itself if it is there already, else a copy."""
     if device_of(array) == device:
         return array
+    refuse_while_capturing("moves an array between devices", "make it an input of the step")
     if device.type == "cpu":
         return array_module(array).asnumpy(array)
     cupy: Any = import_cupy()
@@ -257,6 +263,13 @@ def host_copy(array: Array) -> Array:
     return array if entry is None else entry[1]
 
 
+def hand_on_host_copy(source: Array, target: Array) -> None:
+    """Note that ``target`` has been filled with ``source``, and with it what the host knows."""
+    entry = _host_copies.get(id(source))
+    if entry is not None:
+        _remember(target, entry[1])
+
+
 def _remember(array: Array, copy: Array) -> None:
     key = id(array)
     # The entry goes when the array does: another may get its address.
@@ -266,6 +279,42 @@ def _remember(array: Array, copy: Array) -> None:
 def forget_host_copy(array: Array) -> None:
     """Note that the memory of ``array`` has been written in place."""
     _host_copies.pop(id(owner(array)), None)
+
+
+# ----------------------------------------------------------- a step that is captured for replays
+
+
+class _Capture(threading.local):
+    """What ``replay.py`` sets while it captures the work that a step gives to a GPU. The Python of
+    the step does not run again in a replay, so some things cannot be done in it, and some are
+    noted, to be done again."""
+
+    product: Callable[[Array, Array], Array] | None = None
+    """What makes matrix products meanwhile, as CuPy refuses to; None while nothing is captured."""
+
+    checks: list[Callable[[], object]]
+    """The checks of labels and indices: a replay makes them again, of other labels."""
+
+
+capture = _Capture()
+
+
+def repeated_in_replays(check: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Have a check of what the host remembers noted while a step is captured."""
+
+    @wraps(check)
+    def checking(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        check(*args, **kwargs)
+        if capture.product is not None:
+            capture.checks.append(partial(check, *args, **kwargs))
+
+    return checking
+
+
+def refuse_while_capturing(what: str, instead: str) -> None:
+    """Raise a RuntimeError if a step is being captured, which cannot do this: "draws ..."."""
+    if capture.product is not None:
+        raise RuntimeError(f"cuda.graph: the step {what}, which a replay would not; {instead}")
 
 
 # ------------------------------------------------------------------------------------- memory
@@ -297,6 +346,10 @@ def manual_seed(seed: int) -> np.random.Generator:
 def default_generator() -> np.random.Generator:
     """The generator that ``manual_seed`` starts; unseeded, it starts anywhere."""
     global _generator
+    refuse_while_capturing(
+        "draws random numbers on the host",
+        "draw before the step, and give it what was drawn as an input (dropout cannot be captured)",
+    )
     if _generator is None:  # made when first asked for: importing numpy.random takes a while
         _generator = np.random.default_rng()
     return _generator

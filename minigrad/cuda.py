@@ -1,4 +1,5 @@
-"""What concerns GPUs as such: is there one, how much memory is held, how long did it take.
+"""What concerns GPUs as such: is there one, how much memory is held, how long did it take; and
+``graph``, which gives a GPU a whole step at once (in ``replay.py``).
 
 Tensors are moved with ``.to("cuda")``; nothing here is needed for that. No function here starts
 CUDA when the module is imported, and ``status`` and ``is_available`` never raise.
@@ -7,11 +8,13 @@ CUDA when the module is imported, and ``status`` and ``is_available`` never rais
 from typing import Any
 
 from .backend import Device, cuda_status, import_cupy
+from .replay import graph
 
 __all__ = [
     "Event",
     "device_count",
     "empty_cache",
+    "graph",
     "is_available",
     "memory_allocated",
     "status",

@@ -14,10 +14,10 @@ import pytest
 import minigrad as mg
 from minigrad import backend
 from minigrad.kernels import cuda as kernels
-from minigrad.kernels import cuda_steps, launch
+from minigrad.kernels import cublas, cuda_steps, launch
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
-from tests.strict_cupy import stand_in
+from tests.strict_cupy import runtime, stand_in
 
 
 def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +48,7 @@ def use_kernels(monkeypatch: pytest.MonkeyPatch, raw_module: type[RawModule]) ->
         pytest.skip(f"CUDA kernels cannot be emulated: {reason}")
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(stand_in.module, "RawModule", raw_module, raising=False)
+    monkeypatch.setattr(cublas, "load", lambda version: runtime.cublas)
     launch.module.cache_clear()
     launch.kernel.cache_clear()
 

@@ -7,7 +7,7 @@ import numpy as np
 from .. import ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import CPU, host_copy, to_device
+from ..backend import CPU, host_copy, repeated_in_replays, to_device
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
@@ -27,6 +27,7 @@ def _check_reduction(reduction: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
 
 
+@repeated_in_replays
 def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) -> None:
     """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
     if labels.dtype.kind not in "iu":

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import Array, array_module
+from .cublas import product
 from .launch import (
     BLOCK,
     HEIGHT,
@@ -149,7 +150,7 @@ def linear_batch_norm_sigmoid_forward(
     to the mean and to nothing else."""
     if not is_matrix(x) or not is_matrix(weight):
         return None
-    z = x @ weight.T
+    z = product(x, weight.T)
     y = normalise(op, z, gamma, beta, sigmoid=True)
     if y is not None:
         op.workspace = z, op.workspace
@@ -173,7 +174,7 @@ def linear_batch_norm_sigmoid_backward(
     z, statistics = op.workspace
     dz, d_gamma, d_beta = normalise_backward(statistics, grad, y, z, gamma, sigmoid=True)
     dx, dw, *_ = op.needs_input_grad
-    products = dz @ weight if dx else None, dz.T @ x if dw else None
+    products = product(dz, weight) if dx else None, product(dz.T, x) if dw else None
     return *products, array_module(x).zeros_like(d_beta), d_gamma, d_beta
 
 
@@ -221,20 +222,34 @@ def add_bias(y: Array, bias: Array, activation: int = IDENTITY) -> bool:
 
 def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None = None) -> Any:
     """Y = X W^T, and b added in place."""
-    if bias is None or not is_matrix(x):
+    if not is_matrix(x):
         return None
-    y = x @ weight.T
-    return y if add_bias(y, bias) else y + bias
+    y = product(x, weight.T)
+    return y if bias is None or add_bias(y, bias) else y + bias
 
 
 def linear_backward(
     op: ops.Linear, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """The products as in the rule, and db in two stages."""
-    if bias is None or not is_matrix(grad):
+    if not is_matrix(grad):
         return None
     dx, dw = op.needs_input_grad[:2]
-    return grad @ weight if dx else None, grad.T @ x if dw else None, column_sums(grad)
+    products = product(grad, weight) if dx else None, product(grad.T, x) if dw else None
+    return products if bias is None else (*products, column_sums(grad))
+
+
+def matmul_forward(op: ops.MatMul, a: Array, b: Array) -> Any:
+    """Of two matrices."""
+    return product(a, b) if is_matrix(a) and is_matrix(b) else None
+
+
+def matmul_backward(op: ops.MatMul, grad: Array, y: Array, a: Array, b: Array) -> Any:
+    """As in the rule."""
+    if not (is_matrix(grad) and is_matrix(a) and is_matrix(b)):
+        return None
+    da, db = op.needs_input_grad
+    return product(grad, b.T) if da else None, product(a.T, grad) if db else None
 
 
 CODES = {ops.Sigmoid: SIGMOID, ops.ReLU: RELU, ops.Tanh: TANH}
@@ -246,7 +261,7 @@ def linear_activation_forward(
     """f(X W^T + b): b and f in one pass over the product, in its place."""
     if bias is None or not is_matrix(x):
         return None
-    y = x @ weight.T
+    y = product(x, weight.T)
     if add_bias(y, bias, CODES[type(op.activation)]):
         return y
     return op.activation.forward(y + bias)
@@ -326,6 +341,7 @@ def cross_entropy_backward(
 
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
+    ops.MatMul: matmul_forward,
     ops.Linear: linear_forward,
     ops.LinearActivation: linear_activation_forward,
     ops.Sigmoid: sigmoid_forward,
@@ -335,6 +351,7 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
+    ops.MatMul: matmul_backward,
     ops.Linear: linear_backward,
     ops.LinearActivation: linear_activation_backward,
     ops.Sigmoid: sigmoid_backward,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import kernels
-from ..backend import Array, is_array, on_device_of
+from ..backend import Array, is_array, on_device_of, refuse_while_capturing
 from ..gradmode import enable_grad
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
@@ -140,6 +140,10 @@ class Optimizer:
         Returns:
             What ``closure`` returned.
         """
+        refuse_while_capturing(
+            f"calls {self.name}.step, whose numbers change from step to step",
+            "end the step with backward(), and call it after each replay",
+        )
         loss = None
         if closure is not None:
             with enable_grad():

@@ -390,9 +390,6 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "sigmoid's gradient, strided": lambda: kernels.sigmoid_backward(
         ops.Sigmoid(), matrices(4, 6).T, matrices(6, 4), matrices(6, 4)
     ),
-    "linear without bias": lambda: kernels.linear_forward(
-        ops.Linear(), matrices(4, 6), matrices(3, 6)
-    ),
     "linear, stacked": lambda: kernels.linear_forward(
         ops.Linear(), matrices(2, 4, 6), matrices(3, 6), matrices(3)
     ),

@@ -1,8 +1,19 @@
-"""``cupy.cuda`` of the stand-in: two devices, events, a count of the memory held."""
+"""``cupy.cuda`` of the stand-in: two devices, events, graphs, a count of the memory held.
 
+While a stream is captured nothing is computed. What would be is noted in ``recorded``, its results
+are filled with NaN (or the smallest integer), and ``Graph.launch`` does it all, in the same memory.
+"""
+
+import contextlib
+import ctypes
 import time
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
+
+from tests.strict_cupy import linalg
 
 DEVICES = 2
 
@@ -24,6 +35,8 @@ class Device:
 
     def synchronize(self) -> None:
         """Nothing to wait for: each launch has ended when it returns."""
+        if Stream.recorded is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: synchronize")
 
     def __enter__(self) -> "Device":
         self._before.append(Device._current)
@@ -91,13 +104,168 @@ class MemoryPool:
     def free_all_blocks(self) -> None:
         self.emptied += 1
 
+    def malloc(self, size: int) -> Any:
+        raise AssertionError("arrays of the stand-in come from NumPy")
 
+
+class Stream:
+    """Work in order. Only the capture is modelled."""
+
+    current: "Stream | None" = None
+    recorded: list[Callable[[], Any]] | None = None
+    """What the current capture has noted; None while there is none."""
+
+    def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
+        self.non_blocking, self.ptr = non_blocking, id(self)
+        self._before: list[Stream | None] = []
+
+    def __enter__(self) -> "Stream":
+        self._before.append(Stream.current)
+        Stream.current = self
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        Stream.current = self._before.pop()
+
+    def synchronize(self) -> None:
+        if Stream.recorded is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: synchronize")
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        if Stream.current is not self or not self.non_blocking:
+            raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: not this stream")
+        Stream.recorded = []
+
+    def end_capture(self) -> "Graph":
+        if Stream.recorded is None:
+            raise CUDARuntimeError("cudaErrorIllegalState: nothing is captured")
+        graph, Stream.recorded = Graph(Stream.recorded), None
+        return graph
+
+
+class Graph:
+    """Work that was recorded, to be done at each launch."""
+
+    launched: Callable[[], None] = staticmethod(lambda: None)
+    """Called at each launch: the stand-in counts them."""
+
+    def __init__(self, work: list[Callable[[], Any]]) -> None:
+        self.work = work
+
+    def launch(self, stream: Stream | None = None) -> None:
+        if Stream.recorded is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: launch of a graph")
+        self.launched()
+        with np.errstate(all="ignore"):
+            for piece in self.work:
+                piece()
+
+
+def postponed(work: Callable[[], Any]) -> bool:
+    """Whether a capture is going on, which has noted ``work`` for its launches."""
+    if Stream.recorded is None:
+        return False
+    Stream.recorded.append(work)
+    return True
+
+
+def poison(array: Any) -> None:
+    """Fill memory with what nobody could take for a result."""
+    if array.dtype.kind == "f":
+        array[...] = np.nan
+    elif array.dtype.kind in "iu":
+        array[...] = np.iinfo(array.dtype).min
+
+
+@contextlib.contextmanager
+def using_allocator(allocator: Any) -> Iterator[None]:
+    """Memory is NumPy's whoever is named."""
+    assert isinstance(getattr(allocator, "__self__", None), MemoryPool)
+    yield
+
+
+class CuBLAS:
+    """``cupy.cuda.cublas``, and the library underneath as ``ctypes`` would give it."""
+
+    HANDLE, VERSION = 4711, 130_001
+    stream: Any = None
+    workspace: Any = None
+
+    def getVersion(self, handle: int) -> int:
+        return self.VERSION
+
+    def setStream(self, handle: int, stream: Any) -> None:
+        if Stream.recorded is not None:
+            raise NotImplementedError(
+                "calling cuBLAS API during stream capture is currently unsupported"
+            )
+        self.stream, self.workspace = stream, None  # as cuBLAS does: each stream has its own
+
+    def cublasSetWorkspace_v2(self, handle: Any, address: Any, size: Any) -> int:
+        assert handle.value == self.HANDLE
+        self.workspace = address.value, size.value
+        return 0
+
+    def cublasGemmEx(
+        self, handle: Any, op_a: int, op_b: int, m: int, n: int, k: int,
+        alpha: Any, a: Any, type_a: int, lda: int, b: Any, type_b: int, ldb: int,
+        beta: Any, c: Any, type_c: int, ldc: int, compute: int, algorithm: int,
+    ) -> int:  # fmt: skip
+        """C = alpha op(A) op(B) + beta C, of matrices that lie column after column."""
+        if handle.value != self.HANDLE or not type_a == type_b == type_c:
+            return 7  # CUBLAS_STATUS_INVALID_VALUE
+        kind, scalar, known = {
+            0: (np.float32, ctypes.c_float, (68, 77)),
+            1: (np.float64, ctypes.c_double, (70,)),
+            2: (np.float16, ctypes.c_float, (68,)),
+        }[type_a]
+        rows_a, columns_a = (k, m) if op_a else (m, k)
+        rows_b, columns_b = (n, k) if op_b else (k, n)
+        if compute not in known or lda < rows_a or ldb < rows_b or ldc < m or algorithm != -1:
+            return 7
+        assert Stream.current is not None, "a product outside of the stream to be captured"
+        assert self.stream == Stream.current.ptr, "a product on another stream"
+        assert self.workspace, "a product in memory that belongs to no graph"
+        wide = np.float64 if kind is np.float64 else np.float32
+        factors = [ctypes.cast(f, ctypes.POINTER(scalar)).contents.value for f in (alpha, beta)]
+        assert factors == [1, 0]
+        left, right = (
+            columns(a, kind, rows_a, columns_a, lda),
+            columns(b, kind, rows_b, columns_b, ldb),
+        )
+        out = columns(c, kind, m, n, ldc)
+
+        def multiply() -> None:
+            x, y = (left.T if op_a else left), (right.T if op_b else right)
+            if compute == 77:
+                x, y = linalg.shortened(x), linalg.shortened(y)
+            out[...] = x.astype(wide) @ y.astype(wide)
+
+        if not postponed(multiply):
+            multiply()
+        return 0
+
+
+def columns(address: Any, kind: Any, rows: int, count: int, stride: int) -> Any:
+    """The matrix at an address, of which ``stride`` elements lie from one column to the next."""
+    size = np.dtype(kind).itemsize
+    memory = (ctypes.c_char * (((count - 1) * stride + rows) * size)).from_address(address.value)
+    flat = np.frombuffer(memory, dtype=kind)
+    return np.lib.stride_tricks.as_strided(flat, (rows, count), (size, stride * size))
+
+
+cublas = CuBLAS()
 pools = [MemoryPool() for _ in range(DEVICES)]
 
 cuda = types.SimpleNamespace(
     Device=Device,
     Event=Event,
+    Graph=Graph,
     MemoryPool=MemoryPool,
+    Stream=Stream,
+    cublas=cublas,
+    get_cublas_handle=lambda: cublas.HANDLE,
+    using_allocator=using_allocator,
     get_elapsed_time=get_elapsed_time,
     get_device_id=current_device_id,
     runtime=types.SimpleNamespace(

@@ -12,8 +12,9 @@ NumPy's (they are no subclass, which NumPy would convert without a word) and ref
 * inside ``no_sync()``, each copy from the device to the host: a GPU would stop and wait there.
 
 It counts launches: calls that make or fill an array. A GPU may need two for one of them (a
-reduction in two stages), so the count compares programs and times nothing. It models no streams,
-and its numbers are NumPy's: not CuPy's rounding, nor its flushing of denormals.
+reduction in two stages), so the count compares programs and times nothing. Of streams it models the
+capture: work is noted, not done, and each launch of the graph does it. Its numbers are NumPy's: not
+CuPy's rounding, nor its flushing of denormals.
 """
 
 import contextlib
@@ -29,7 +30,16 @@ from typing import Any
 import numpy as np
 
 from tests.strict_cupy import linalg
-from tests.strict_cupy.runtime import cuda, current_device_id, pools
+from tests.strict_cupy.runtime import (
+    CUDARuntimeError,
+    Graph,
+    Stream,
+    cuda,
+    current_device_id,
+    poison,
+    pools,
+    postponed,
+)
 
 API = json.loads(Path(__file__).with_name("cupy_api.json").read_text(encoding="utf-8"))
 
@@ -38,6 +48,7 @@ SCALARS = (bool, int, float, complex, np.generic)
 UPLOADS = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"}
 MEASURED = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
 IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "putmask"}
+IN_PLACE_METHODS = {"fill", "partition", "put", "sort"}
 ALLOCATIONS = {"empty", "empty_like"}
 VIEWS = {"broadcast_to", "expand_dims", "moveaxis", "squeeze", "swapaxes", "transpose"}
 GATHERS = {"take", "take_along_axis", "choose"}
@@ -68,13 +79,25 @@ class Meter:
         self.uploads = 0
         self.forbidden = False
 
+    def launch(self, name: str) -> None:
+        if Stream.recorded is None:  # else it is the graph that is launched, later
+            self.launches[name] += 1
+
+    def upload(self, what: str) -> None:
+        if Stream.recorded is not None:
+            raise WrongOnGPU(f"{what}: a replay would copy from memory that is someone else's then")
+        self.uploads += 1
+
     def sync(self, what: str) -> None:
+        if Stream.recorded is not None:
+            raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what}")
         self.syncs[what] += 1
         if self.forbidden:
             raise HiddenSync(f"{what} copies from the device to the host, and waits for it")
 
 
 meter = Meter()
+Graph.launched = staticmethod(lambda: meter.launch("graph"))
 
 
 @contextlib.contextmanager
@@ -130,12 +153,14 @@ def device(result: Any, name: str, sources: list["ndarray"]) -> Any:
             if np.may_share_memory(array, source._a):
                 return wrap(array, source)
     if array.size and name not in ALLOCATIONS:
-        meter.launches[name] += 1
+        meter.launch(name)
     # Which layout a result has is CuPy's choice; nothing may rest on NumPy's.
     return wrap(np.require(array, requirements="C").reshape(array.shape))
 
 
-def run(function: Callable[..., Any], name: str, args: Any, options: Any) -> Any:
+def run(
+    function: Callable[..., Any], name: str, args: Any, options: Any, in_place: bool = False
+) -> Any:
     """Call a NumPy function on device arrays. A GPU warns of no division by zero."""
     sources: list[ndarray] = []
     plain = [host(a, name, sources) for a in args]
@@ -143,6 +168,8 @@ def run(function: Callable[..., Any], name: str, args: Any, options: Any) -> Any
     out = options.get("out")
     if out is not None and not isinstance(out, ndarray):
         raise TypeError(f"cupy.{name}: out is a {type(out).__name__}, expected a cupy.ndarray")
+    if (in_place or out is not None) and postponed(lambda: function(*plain, **keywords)):
+        return out
     with np.errstate(all="ignore"):
         try:
             result = function(*plain, **keywords)
@@ -151,9 +178,23 @@ def run(function: Callable[..., Any], name: str, args: Any, options: Any) -> Any
                 raise WrongOnGPU(f"{name}: {error}; CuPy wraps around in silence") from None
             raise
     if out is not None:
-        meter.launches[name] += 1
+        meter.launch(name)
         return out
-    return device(result, name, sources)
+    made = device(result, name, sources)
+    if Stream.recorded is not None and name not in ALLOCATIONS:
+        postpone(lambda: function(*plain, **keywords), made, sources)
+    return made
+
+
+def postpone(work: Callable[[], Any], made: Any, sources: list["ndarray"]) -> None:
+    """Have the launches of a graph do ``work``, whose result is to be in ``made``; not now."""
+    if isinstance(made, tuple | list):
+        assert all(part.base is not None for part in made), "several results in a capture"
+        return
+    if made.base is not None or any(made is source for source in sources):
+        return  # a view: nothing is computed for it
+    poison(made._a)
+    postponed(lambda: np.copyto(made._a, work()))
 
 
 def check_options(name: str, options: Any, known: list[str] | None) -> None:
@@ -302,7 +343,7 @@ class ndarray:
         parts, integers = [], False
         for part in index if isinstance(index, tuple) else (index,):
             if isinstance(part, list | np.ndarray):
-                meter.uploads += 1
+                meter.upload("indexing with a host array")
                 part = np.asarray(part)
                 part = part.astype(np.int32) if part.size == 0 else part
             elif isinstance(part, ndarray):
@@ -318,7 +359,10 @@ class ndarray:
             meter.sync("indexing with a boolean array")
         own = host(self, "getitem", sources) if integers else self._a
         try:
-            return device(own[where], "getitem", [self])
+            made = device(own[where], "getitem", [self])
+            if Stream.recorded is not None:
+                postpone(lambda: own[where], made, [self])
+            return made
         except IndexError as error:
             if integers and "out of bounds" in str(error):
                 raise WrongOnGPU(f"getitem: {error}; CuPy wraps around in silence") from None
@@ -338,8 +382,9 @@ class ndarray:
                 raise WrongOnGPU(f"setitem: {error}; CuPy wraps around in silence") from None
             if np.unique(hit).size < hit.size and not isinstance(value, SCALARS):
                 raise WrongOnGPU("setitem: an index occurs twice, and either value may win")
-        own[where] = value
-        meter.launches["setitem"] += 1
+        if not postponed(lambda: operator.setitem(own, where, value)):
+            own[where] = value
+        meter.launch("setitem")
 
     # ------------------------------------------------------------------------ all the rest
 
@@ -354,10 +399,15 @@ class ndarray:
             check_options(name, options, known)
             if name in {"nonzero", "compress"}:
                 meter.sync(name)
-            if name in {"fill", "put", "sort", "partition"}:
-                meter.launches[name] += 1
+            in_place = name in IN_PLACE_METHODS
+            if in_place:
+                meter.launch(name)
             return run(
-                lambda own, *a, **o: getattr(own, name)(*a, **o), name, (self, *args), options
+                lambda own, *a, **o: getattr(own, name)(*a, **o),
+                name,
+                (self, *args),
+                options,
+                in_place,
             )
 
         return method
@@ -390,9 +440,11 @@ def _in_place(symbol: str) -> Callable[[Any, Any], Any]:
     def method(self: ndarray, other: Any) -> Any:
         sources: list[ndarray] = []
         own, other = host(self, symbol, sources), host(other, symbol, sources)
+        change = getattr(operator, symbol)
         with np.errstate(all="ignore"):
-            getattr(operator, symbol)(own, other)
-        meter.launches[symbol] += 1
+            if not postponed(lambda: change(own, other)):
+                change(own, other)
+        meter.launch(symbol)
         return self
 
     return method
@@ -439,13 +491,13 @@ class ufunc:
             raise TypeError(f"cupy.{self.__name__}.at does not support {array.dtype}")
         sources: list[ndarray] = []
         where, _ = array._index(index, sources)
+        plain = host(array, "at", sources), where, host(value, f"{self.__name__}.at", sources)
         try:
-            self._numpy.at(
-                host(array, "at", sources), where, host(value, f"{self.__name__}.at", sources)
-            )
+            if not postponed(lambda: self._numpy.at(*plain)):
+                self._numpy.at(*plain)
         except IndexError as error:
             raise WrongOnGPU(f"{self.__name__}.at: {error}; CuPy wraps around") from None
-        meter.launches[f"{self.__name__}.at"] += 1
+        meter.launch(f"{self.__name__}.at")
 
     def reduce(self, array: ndarray, axis: Any = 0, **options: Any) -> Any:
         if self.__name__ not in {"add", "multiply"}:
@@ -462,8 +514,10 @@ def _function(name: str) -> Callable[..., Any]:
         if name in MEASURED or (name == "where" and len(args) == 1):
             meter.sync(name)
         if name in IN_PLACE:
-            meter.launches[name] += 1
-        return run(numpys, name, args, options)
+            meter.launch(name)
+        if name == "matmul":
+            cuda.cublas.setStream(cuda.get_cublas_handle(), 0)
+        return run(numpys, name, args, options, name in IN_PLACE)
 
     function.__name__ = name
     return function
@@ -482,7 +536,7 @@ def _upload(name: str) -> Callable[..., Any]:
             raise TypeError(f"cupy.{name}: a list of device arrays; use stack or concatenate")
         if hasattr(value, "__cuda_array_interface__") and not isinstance(value, ndarray):
             return _shown(value.__cuda_array_interface__, value)
-        meter.uploads += 1
+        meter.upload(name)
         plain = value._a if isinstance(value, ndarray) else value
         return wrap(np.array(numpys(plain, *args, **options), order="C"))
 

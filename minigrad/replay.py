@@ -1,0 +1,340 @@
+"""A step that is recorded once and replayed: as one CUDA graph, with one launch.
+
+To launch a kernel takes the host 5 to 20 microseconds, and a step of 20 layers has some 300
+kernels. Where the layers are small, the GPU mostly waits for the next one. A CUDA graph is the list
+of all that a step has launched, with every argument; the GPU works it off on its own.
+
+What makes it fast makes it dangerous: the Python of the step does not run again. An address, a
+shape, a number is what it was when the graph was captured. So here
+
+* inputs are copied to where the graph reads them, and labels are checked anew;
+* what the step cannot do is refused while it is captured (``backend.refuse_while_capturing``);
+* what the graph takes for granted of the model is looked at before each replay;
+* the graph has to give what the step gives, twice in a row and for other inputs, before it is
+  handed out;
+* what it returns is copied, as the next replay writes to the same place.
+
+The step of the optimiser stays outside. It is one launch (``kernels/cuda_steps.py``), and its
+numbers are new each time: the learning rate, how many steps Adam has made.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .backend import (
+    Array,
+    array_module,
+    capture,
+    device_of,
+    get_float32_matmul_precision,
+    hand_on_host_copy,
+    import_cupy,
+    on_device_of,
+    to_device,
+)
+from .kernels.cublas import Products
+from .nn import Module
+from .tensor import Tensor
+from .writes import mark_written
+
+WARM_UP = 2
+"""Runs before the capture: they compile kernels and find memory, which a capture should not do."""
+
+WITHIN = {"float16": 3e-2, "float32": 1e-3, "float64": 1e-8}
+"""How far a replay may be from the step, in parts of the largest element. The kernels are the same;
+cuBLAS may split its sums in another way, and in TF32 that is all the digits there are."""
+
+Step = Callable[..., Any]
+Found = dict[str, np.ndarray[Any, Any] | None]
+
+
+class Replay:
+    """What ``graph`` returns: call it as the step was called."""
+
+    def __init__(self, step: Step, inputs: tuple[Tensor, ...], model: Module) -> None:
+        self.step, self.model = step, model
+        self.name = getattr(step, "__name__", type(step).__name__)
+        self.granted = list(_granted(model))
+        self._check_arguments(inputs)
+        self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
+        self.device = self.parameters[0].device
+        gradients = [p._grad for p in self.parameters]
+        with on_device_of(self.parameters[0]._data):
+            kept = [b._data.copy() for b in self.buffers]
+            self.inputs = [Tensor._wrap(to_device(x._data, self.device).copy()) for x in inputs]
+            try:
+                expected = self._trial(step, inputs, kept)
+                self._restore(kept)
+                self._capture()
+                self._compare(self._trial(self, inputs, kept), expected)
+            finally:
+                self._restore(kept)
+                for p, gradient in zip(self.parameters, gradients, strict=True):
+                    p._grad = gradient
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """Run the step with ``inputs``, on either device, of the shapes and types it was captured
+        with.
+
+        Returns:
+            What the step returns, without a graph for backward. Gradients are in ``.grad``, in
+            memory that the next replay writes to: clone those that you keep.
+
+        Raises:
+            IndexError: a label or an index is out of range.
+            TypeError, ValueError: inputs of another number, type or shape.
+            RuntimeError: the model is not as it was captured. In all cases nothing has changed.
+        """
+        self._check_inputs(inputs)
+        self._check_model()
+        with on_device_of(self.parameters[0]._data):
+            self._fill(inputs)
+            for check in self.checks:
+                check()
+            self.graph.launch()
+            for p, gradient in zip(self.parameters, self.gradients, strict=True):
+                p._grad = gradient
+            written = [b._data for b in self.buffers]
+            written += [g._data for g in self.gradients if g is not None]
+            if written:
+                mark_written(*written)
+            copies = [Tensor._wrap(array.copy()) for array in self.outputs]
+        return self.shape(copies)
+
+    # ------------------------------------------------------------------------------- capturing
+
+    def _capture(self) -> None:
+        """Record the step on a stream of its own, in memory that nothing else is put into."""
+        cupy: Any = import_cupy()
+        stream = cupy.cuda.Stream(non_blocking=True)
+        self.pool = cupy.cuda.MemoryPool()
+        cupy.cuda.Device().synchronize()  # the stream waits for no other
+        with cupy.cuda.using_allocator(self.pool.malloc), stream:
+            self.products = Products(cupy, stream)
+            self.products.prepare()
+            with self._capturing():
+                for _ in range(WARM_UP):
+                    self.step(*self.inputs)
+                stream.synchronize()
+                self.products.prepare()
+                self.checks = capture.checks = []
+                stream.begin_capture()
+                try:
+                    result = self.step(*self.inputs)
+                    self.graph = stream.end_capture()
+                except Exception as error:
+                    with contextlib.suppress(Exception):  # it has failed already
+                        stream.end_capture()
+                    raise RuntimeError(
+                        f"cuda.graph: {self.name} cannot be captured: {error}"
+                    ) from error
+        self.outputs, self.shape = self._outputs(result)
+        self.gradients = [p._grad for p in self.parameters]
+
+    @contextlib.contextmanager
+    def _capturing(self) -> Iterator[None]:
+        capture.product, capture.checks = self.products, []
+        try:
+            yield
+        finally:
+            capture.product, capture.checks = None, []
+
+    def _outputs(self, result: Any) -> tuple[list[Array], Callable[[list[Tensor]], Any]]:
+        """The arrays that the step returned, and how to return others like them."""
+        if isinstance(result, Tensor):
+            return [result._data], lambda copies: copies[0]
+        if isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
+            return [r._data for r in result], type(result)
+        raise TypeError(
+            f"cuda.graph: {self.name} returned a {type(result).__name__}, expected a Tensor or a "
+            f"tuple of Tensors, such as the loss"
+        )
+
+    # --------------------------------------------------------------------------------- checking
+
+    def _check_arguments(self, inputs: tuple[Tensor, ...]) -> None:
+        if not callable(self.step):
+            raise TypeError(
+                f"cuda.graph: the step is a {type(self.step).__name__}, expected a function"
+            )
+        devices = {str(t.device) for t in (*self.model.parameters(), *self.model.buffers())}
+        if len(devices) != 1 or "cpu" in devices:
+            where = " and ".join(sorted(devices)) or "nowhere: it has no parameters"
+            raise ValueError(f"cuda.graph: the model is on {where}, expected one GPU")
+        for number, x in enumerate(inputs):
+            if not isinstance(x, Tensor):
+                kind = type(x).__name__
+                raise TypeError(f"cuda.graph: input {number} is a {kind}, expected a Tensor")
+            if x.requires_grad:
+                raise ValueError(
+                    f"cuda.graph: input {number} requires a gradient, and only parameters get one; "
+                    f"pass .detach()"
+                )
+        for what, value in self.granted:
+            if what.endswith("hooks") and value:
+                raise ValueError(f"cuda.graph: {what} would not be called in a replay; remove them")
+
+    def _check_inputs(self, inputs: tuple[Tensor, ...]) -> None:
+        if len(inputs) != len(self.inputs):
+            raise TypeError(
+                f"{self.name}: got {len(inputs)} inputs, expected {len(self.inputs)}, as it was "
+                f"captured with"
+            )
+        for number, (x, place) in enumerate(zip(inputs, self.inputs, strict=True)):
+            if not isinstance(x, Tensor):
+                kind = type(x).__name__
+                raise TypeError(f"{self.name}: input {number} is a {kind}, expected a Tensor")
+            if x.shape != place.shape or x.dtype != place.dtype:
+                raise ValueError(
+                    f"{self.name}: input {number} is {x.dtype} of shape {x.shape}, expected "
+                    f"{place.dtype} of shape {place.shape}, as it was captured with; run the step "
+                    f"itself for a batch of another size (the last one), or capture it for that too"
+                )
+
+    def _check_model(self) -> None:
+        """The graph reads and writes fixed addresses, and does what the modules did at the time."""
+        now = list(_granted(self.model))
+        if len(now) == len(self.granted) and all(
+            a[1] is b[1] for a, b in zip(now, self.granted, strict=True)
+        ):
+            return
+        names = [
+            a[0]
+            for a, b in zip(now, self.granted, strict=False)
+            if a[0] != b[0] or a[1] is not b[1]
+        ]
+        what = names[0] if names else "the number of modules or parameters"
+        raise RuntimeError(
+            f"{self.name}: {what} is not what it was when the graph was captured; capture it again"
+        )
+
+    def _trial(self, step: Step, inputs: tuple[Tensor, ...], kept: list[Array]) -> Found:
+        """What ``step`` computes, twice in a row: for ``inputs``, and for others made of them."""
+        self._restore(kept)
+        for p in self.parameters:
+            p._grad = None
+        found: Found = {}
+        for turn, given in (("first", inputs), ("second", tuple(map(_turned_round, inputs)))):
+            self._fill(given)
+            outputs, _ = self._outputs(step(*(given if step is self else self.inputs)))
+            for number, array in enumerate(outputs):
+                found[f"output {number} of the {turn} run"] = _on_host(array)
+            for name, p in self.model.named_parameters():
+                gradient = None if p._grad is None else _on_host(p._grad._data)
+                found[f"the gradient of {name} in the {turn} run"] = gradient
+            for name, buffer in self.model.named_buffers():
+                found[f"{name} after the {turn} run"] = _on_host(buffer._data)
+        return found
+
+    def _compare(self, found: Found, expected: Found) -> None:
+        """Raise a RuntimeError if the graph does not do what the step does."""
+        sizes = [_largest(v) for n, v in expected.items() if n.startswith("the gradient")]
+        noise = 1e-3 * max(sizes, default=0.0)  # of a gradient that is 0 but for rounding
+        for what, value in expected.items():
+            replayed = found[what]
+            if value is None and replayed is None:
+                continue
+            if value is not None and replayed is not None:
+                floor = noise if what.startswith("the gradient") else 0.0
+                within = WITHIN.get(str(value.dtype), 0.0) * max(_largest(value), floor)
+                if np.allclose(replayed, value, rtol=0, atol=within, equal_nan=True):
+                    continue
+            raise RuntimeError(
+                f"cuda.graph: a replay of {self.name} gave another result than running it: {what} "
+                f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
+                f"from call to call but the inputs and the model. Nothing has been changed"
+            )
+
+    # ------------------------------------------------------------------------------ small parts
+
+    def _fill(self, inputs: tuple[Tensor, ...]) -> None:
+        """Copy ``inputs`` to where the graph reads them, with what the host knows of integers."""
+        for x, place in zip(inputs, self.inputs, strict=True):
+            there = to_device(x._data, self.device)
+            place._data[...] = there
+            mark_written(place._data)
+            hand_on_host_copy(there, place._data)
+
+    def _restore(self, kept: list[Array]) -> None:
+        for buffer, before in zip(self.buffers, kept, strict=True):
+            buffer._data[...] = before
+            mark_written(buffer._data)
+
+
+def _granted(model: Module) -> Iterator[tuple[str, Any]]:
+    """What a graph takes for granted of a model: for each thing its name, and an object that is
+    another one when it has changed."""
+    high = get_float32_matmul_precision() == "high"
+    yield "the precision of matrix products", high
+    for name, module in model.named_modules():
+        name = name or "the model"
+        yield f"the module {name}", module
+        yield f"the mode (train or eval) of {name}", module.training
+        yield (
+            f"{name}: hooks",
+            bool(module._pre_hooks or module._forward_hooks or module._backward_hooks),
+        )
+    for kind, tensors in (
+        ("parameter", model.named_parameters()),
+        ("buffer", model.named_buffers()),
+    ):
+        for name, tensor in tensors:
+            yield f"the {kind} {name}", tensor
+            yield f"the memory of the {kind} {name}", tensor._data
+            yield f"requires_grad of the {kind} {name}", tensor._requires_grad
+            yield f"{name}: gradient hooks", bool(tensor.hooks)
+
+
+def _turned_round(x: Tensor) -> Tensor:
+    """Other numbers, of the same kind: the elements from the last to the first. Integers stay."""
+    if x.dtype.kind != "f":
+        return x
+    with on_device_of(x._data):
+        return Tensor._wrap(array_module(x._data).flip(x._data).copy())
+
+
+def _on_host(array: Array) -> np.ndarray[Any, Any]:
+    host = to_device(array, device_of(np.empty(0)))
+    return np.array(host)
+
+
+def _largest(value: np.ndarray[Any, Any] | None) -> float:
+    return 0.0 if value is None or not value.size else float(np.abs(value).max())
+
+
+def graph(step: Step, *inputs: Tensor, model: Module) -> Replay:
+    """Capture a training step as one CUDA graph, which replays with one launch.
+
+        def step(x, labels):
+            model.zero_grad()
+            loss = F.cross_entropy(model(x), labels)
+            loss.backward()
+            return loss
+
+        replay = mg.cuda.graph(step, x, labels, model=model)
+        for x, labels in loader:              # batches of the size it was captured with
+            loss = replay(x, labels)
+            optimizer.step()
+
+    The step is run five times while it is captured and checked; buffers and gradients are put back
+    afterwards. It ends before ``optimizer.step()``, which stays an ordinary call, as do
+    ``clip_grad_norm_`` and schedules: their numbers change from step to step.
+
+    Args:
+        step: takes the inputs; begins with ``zero_grad``, calls ``backward``, returns a Tensor or a
+            tuple of them. All that it does besides is done now and not in a replay.
+        inputs: an example of them, with which it is captured: values that training may see.
+        model: the module whose parameters it gives gradients to, on a GPU.
+
+    Raises:
+        TypeError, ValueError: an argument is not of this kind.
+        RuntimeError: the step cannot be captured: it draws random numbers (dropout), reads a number
+            (``item()``), moves an array to the GPU, or makes a product of other than two matrices;
+            or a replay differs from it. Everything is as before then.
+
+    Source: NVIDIA, "CUDA C++ Programming Guide", chapter "CUDA Graphs".
+    """
+    return Replay(step, inputs, model)
