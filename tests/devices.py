@@ -13,8 +13,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import backend
-from minigrad.kernels import cuda as kernels
 from minigrad.kernels import cublas, cuda_steps, launch
+from minigrad.kernels import cuda as kernels
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import runtime, stand_in

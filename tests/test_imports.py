@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # From the bottom to the top. Parts on one level do not import each other.
 LEVELS = [
     {"graph", "backend", "gradmode", "dtypes"},
-    {"arrays", "writes", "cuda"},
+    {"arrays", "writes"},
     {"ops"},
     {"kernels"},
     {"methods"},
@@ -27,8 +27,8 @@ LEVELS = [
     {"tensor"},
     {"functional", "creation"},
     {"nn"},
-    {"optim", "data", "checkpoint", "testing", "diagnostics"},
-    {"diagnostics.plots"},
+    {"optim", "data", "checkpoint", "testing", "diagnostics", "replay"},
+    {"diagnostics.plots", "cuda"},
     {"coursework"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}

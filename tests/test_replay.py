@@ -416,13 +416,13 @@ def test_an_input_that_is_not_read_from_its_place_is_noticed(gpu: str) -> None:
         inside = capture.product is not None
         return step_of(model)(one[0] if inside else x, labels)
 
-    with pytest.raises(RuntimeError, match="in the second run|of the second run"):
+    with pytest.raises(RuntimeError, match="the second run differs"):
         mg.cuda.graph(step, *one, model=model)
 
 
 def test_running_statistics_as_a_plain_average_are_noticed(gpu: str) -> None:
     model = network(gpu, nn.BatchNorm1d(WIDTH, momentum=None))
-    with pytest.raises(RuntimeError, match="cannot be captured|another result"):
+    with pytest.raises(RuntimeError, match="cannot be captured"):
         mg.cuda.graph(step_of(model), *batch(gpu), model=model)
 
 
@@ -433,7 +433,7 @@ def test_a_graph_that_goes_wrong_is_not_handed_out(
     model = network(emulated)
     before = snapshot(model)
     launch = Graph.launch
-    for left_out in range(0, 40, 3):
+    for left_out in range(25):
 
         def forgetful(self: Graph, left_out: int = left_out) -> None:
             missing = self.work[left_out]
@@ -460,7 +460,7 @@ def test_arguments_that_do_not_fit(gpu: str) -> None:
         mg.cuda.graph(step, x.detach(), labels, model=network("cpu"))
     with pytest.raises(ValueError, match="the model is on nowhere"):
         mg.cuda.graph(step, x.detach(), labels, model=nn.Sigmoid())
-    with pytest.raises(TypeError, match="step returned a NoneType, expected a Tensor"):
+    with pytest.raises(TypeError, match="returned a NoneType, expected a Tensor"):
         mg.cuda.graph(lambda x, labels: None, x.detach(), labels, model=model)
     handle = model[0].register_forward_hook(lambda *_: None)
     with pytest.raises(ValueError, match="0: hooks would not be called in a replay"):
@@ -476,6 +476,6 @@ def test_the_stand_in_fails_on_what_a_capture_would_bake_in(emulated: str) -> No
     from tests.strict_cupy.stand_in import module as cupy
 
     model = network(emulated, Unfit(lambda x: mg.Tensor._wrap(cupy.asarray(np.float32(2.5)))))
-    with pytest.raises(AssertionError, match="a replay would copy from memory") as caught:
+    with pytest.raises(RuntimeError, match="a replay would copy from memory") as caught:
         mg.cuda.graph(step_of(model), *batch(emulated), model=model)
-    assert caught.type is WrongOnGPU
+    assert isinstance(caught.value.__cause__, WrongOnGPU)

@@ -20,6 +20,7 @@ from .cublas import product
 from .launch import (
     BLOCK,
     HEIGHT,
+    TYPES,
     WIDTH,
     ceil,
     is_matrix,
@@ -240,16 +241,20 @@ def linear_backward(
 
 
 def matmul_forward(op: ops.MatMul, a: Array, b: Array) -> Any:
-    """Of two matrices."""
-    return product(a, b) if is_matrix(a) and is_matrix(b) else None
+    """Of two matrices, however they lie in memory."""
+    return product(a, b) if _are_matrices(a, b) else None
 
 
 def matmul_backward(op: ops.MatMul, grad: Array, y: Array, a: Array, b: Array) -> Any:
     """As in the rule."""
-    if not (is_matrix(grad) and is_matrix(a) and is_matrix(b)):
+    if not _are_matrices(grad, a, b):
         return None
     da, db = op.needs_input_grad
     return product(grad, b.T) if da else None, product(a.T, grad) if db else None
+
+
+def _are_matrices(*arrays: Array) -> bool:
+    return all(a.ndim == 2 and a.size and str(a.dtype) in TYPES for a in arrays)
 
 
 CODES = {ops.Sigmoid: SIGMOID, ops.ReLU: RELU, ops.Tanh: TANH}

@@ -187,6 +187,22 @@ def test_linear(dtype: str, make: Callable[[], ops.Linear], rng: np.random.Gener
         close(actual, wanted, dtype, 4)
 
 
+@pytest.mark.parametrize("dtype", DIGITS)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_without_bias(dtype: str, transposed: bool, rng: np.random.Generator) -> None:
+    x, w, grad = (rng.normal(size=s).astype(dtype) for s in [(7, 6), (5, 6), (7, 5)])
+    second = put(w).T if transposed else put(np.ascontiguousarray(w.T))
+    wide = [a.astype(np.float64) for a in (x, w)]
+    exact = wide[0] @ wide[1].T, grad @ wide[1], grad.astype(np.float64).T @ wide[0]
+    for op, given in ((ops.Linear(), put(w)), (ops.MatMul(), second)):
+        op.parents = (object(),) * 2  # each input requires its gradient
+        y = kernels.FORWARD[type(op)](op, put(x), given)
+        dx, dw = kernels.BACKWARD[type(op)](op, put(grad), y, put(x), given)
+        dw = dw if isinstance(op, ops.Linear) else dw.T
+        for actual, wanted in zip((y, dx, dw), exact, strict=True):
+            close(actual, wanted, dtype, 4)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_whole_layer(dtype: str, rng: np.random.Generator) -> None:
     shapes = [(37, 6), (33, 6), (33,), (33,), (33,)]
@@ -392,6 +408,15 @@ REFUSED: dict[str, Callable[[], Any]] = {
     ),
     "linear, stacked": lambda: kernels.linear_forward(
         ops.Linear(), matrices(2, 4, 6), matrices(3, 6), matrices(3)
+    ),
+    "a stack of products": lambda: kernels.matmul_forward(
+        ops.MatMul(), matrices(2, 4, 6), matrices(6, 3)
+    ),
+    "a product of vectors, backward": lambda: kernels.matmul_backward(
+        ops.MatMul(), matrices(), matrices(), matrices(6), matrices(6)
+    ),
+    "a product of integers": lambda: kernels.matmul_forward(
+        ops.MatMul(), put(np.ones((2, 3), np.int64)), put(np.ones((3, 2), np.int64))
     ),
     "labels of 32 bits": lambda: kernels.cross_entropy_forward(
         ops.SoftmaxCrossEntropy("mean", -100), matrices(4, 6), put(np.ones(4, np.int32))

@@ -1,6 +1,7 @@
 """Write ``cupy_api.json``: what the installed CuPy offers, for the stand-in to offer no more.
 
-Needs CuPy (``pip install cupy-cuda13x``) and no GPU: names and signatures can be read without one.
+Needs CuPy and cuBLAS (``pip install cupy-cuda13x nvidia-cublas``) and no GPU: names and signatures
+can be read without one.
 Run it when a new CuPy is to be supported, and look at the difference:
 
     python tests/strict_cupy/make_api.py
@@ -60,9 +61,23 @@ for name in public(cupy):
 for name in sorted(set(dir(cupy.ndarray)) - set(dir(object))):
     value = getattr(cupy.ndarray, name)
     api["ndarray"][name] = parameters(value) if callable(value) and name[0] != "_" else None
-for name in ("Device", "Event", "MemoryPool", "Stream"):
+for name in ("Device", "Event", "Graph", "MemoryPool", "Stream"):
     api["cuda"][name] = public(getattr(cupy.cuda, name))
 api["cuda"]["runtime"] = public(cupy.cuda.runtime)
+# What minigrad asks cuBLAS for while a step is captured.
+cublas = cupy.cuda.cublas
+assert callable(cublas.setStream)
+assert callable(cublas.getVersion)
+assert callable(cupy.cuda.get_cublas_handle)
+api["cublas"] = {
+    name: getattr(cublas, f"CUBLAS_{name}")
+    for name in (
+        "OP_N", "OP_T", "GEMM_DEFAULT", "COMPUTE_32F", "COMPUTE_32F_FAST_TF32", "COMPUTE_64F"
+    )
+}  # fmt: skip
+api["cublas"] |= {
+    name: getattr(cupy.cuda.runtime, f"CUDA_{name}") for name in ("R_16F", "R_32F", "R_64F")
+}
 # The switch for TF32, which minigrad uses though it is private: a CuPy without it ends here.
 api["linalg"] = {
     name: getattr(_routines_linalg, name) for name in ("COMPUTE_TYPE_DEFAULT", "COMPUTE_TYPE_TF32")

@@ -9,7 +9,7 @@ import ctypes
 import time
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -114,6 +114,8 @@ class Stream:
     current: "Stream | None" = None
     recorded: list[Callable[[], Any]] | None = None
     """What the current capture has noted; None while there is none."""
+    memory: ClassVar[list[Any]] = []
+    """The arrays made meanwhile: a pool of memory keeps what they leave for nobody else."""
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.non_blocking, self.ptr = non_blocking, id(self)
@@ -134,12 +136,12 @@ class Stream:
     def begin_capture(self, mode: int | None = None) -> None:
         if Stream.current is not self or not self.non_blocking:
             raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: not this stream")
-        Stream.recorded = []
+        Stream.recorded, Stream.memory = [], []
 
     def end_capture(self) -> "Graph":
         if Stream.recorded is None:
             raise CUDARuntimeError("cudaErrorIllegalState: nothing is captured")
-        graph, Stream.recorded = Graph(Stream.recorded), None
+        graph, Stream.recorded = Graph(Stream.recorded, Stream.memory), None
         return graph
 
 
@@ -149,8 +151,8 @@ class Graph:
     launched: Callable[[], None] = staticmethod(lambda: None)
     """Called at each launch: the stand-in counts them."""
 
-    def __init__(self, work: list[Callable[[], Any]]) -> None:
-        self.work = work
+    def __init__(self, work: list[Callable[[], Any]], memory: list[Any]) -> None:
+        self.work, self.memory = work, memory
 
     def launch(self, stream: Stream | None = None) -> None:
         if Stream.recorded is not None:
@@ -184,6 +186,10 @@ def using_allocator(allocator: Any) -> Iterator[None]:
     yield
 
 
+NUMBERS = linalg.API["cublas"]
+TF32 = NUMBERS["COMPUTE_32F_FAST_TF32"]
+
+
 class CuBLAS:
     """``cupy.cuda.cublas``, and the library underneath as ``ctypes`` would give it."""
 
@@ -214,18 +220,20 @@ class CuBLAS:
         """C = alpha op(A) op(B) + beta C, of matrices that lie column after column."""
         if handle.value != self.HANDLE or not type_a == type_b == type_c:
             return 7  # CUBLAS_STATUS_INVALID_VALUE
-        kind, scalar, known = {
-            0: (np.float32, ctypes.c_float, (68, 77)),
-            1: (np.float64, ctypes.c_double, (70,)),
-            2: (np.float16, ctypes.c_float, (68,)),
+        kind, scalar, *known = {
+            NUMBERS["R_16F"]: (np.float16, ctypes.c_float, NUMBERS["COMPUTE_32F"]),
+            NUMBERS["R_32F"]: (np.float32, ctypes.c_float, NUMBERS["COMPUTE_32F"], TF32),
+            NUMBERS["R_64F"]: (np.float64, ctypes.c_double, NUMBERS["COMPUTE_64F"]),
         }[type_a]
         rows_a, columns_a = (k, m) if op_a else (m, k)
         rows_b, columns_b = (n, k) if op_b else (k, n)
-        if compute not in known or lda < rows_a or ldb < rows_b or ldc < m or algorithm != -1:
+        if compute not in known or lda < rows_a or ldb < rows_b or ldc < m:
             return 7
+        assert algorithm == NUMBERS["GEMM_DEFAULT"]
         assert Stream.current is not None, "a product outside of the stream to be captured"
         assert self.stream == Stream.current.ptr, "a product on another stream"
-        assert self.workspace, "a product in memory that belongs to no graph"
+        if Stream.recorded is not None:
+            assert self.workspace, "a product in memory that belongs to no graph"
         wide = np.float64 if kind is np.float64 else np.float32
         factors = [ctypes.cast(f, ctypes.POINTER(scalar)).contents.value for f in (alpha, beta)]
         assert factors == [1, 0]
@@ -237,7 +245,7 @@ class CuBLAS:
 
         def multiply() -> None:
             x, y = (left.T if op_a else left), (right.T if op_b else right)
-            if compute == 77:
+            if compute == TF32:
                 x, y = linalg.shortened(x), linalg.shortened(y)
             out[...] = x.astype(wide) @ y.astype(wide)
 

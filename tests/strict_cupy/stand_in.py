@@ -181,12 +181,14 @@ def run(
         meter.launch(name)
         return out
     made = device(result, name, sources)
-    if Stream.recorded is not None and name not in ALLOCATIONS:
-        postpone(lambda: function(*plain, **keywords), made, sources)
+    if Stream.recorded is not None:
+        postpone(
+            None if name in ALLOCATIONS else lambda: function(*plain, **keywords), made, sources
+        )
     return made
 
 
-def postpone(work: Callable[[], Any], made: Any, sources: list["ndarray"]) -> None:
+def postpone(work: Callable[[], Any] | None, made: Any, sources: list["ndarray"]) -> None:
     """Have the launches of a graph do ``work``, whose result is to be in ``made``; not now."""
     if isinstance(made, tuple | list):
         assert all(part.base is not None for part in made), "several results in a capture"
@@ -194,7 +196,8 @@ def postpone(work: Callable[[], Any], made: Any, sources: list["ndarray"]) -> No
     if made.base is not None or any(made is source for source in sources):
         return  # a view: nothing is computed for it
     poison(made._a)
-    postponed(lambda: np.copyto(made._a, work()))
+    if work is not None:
+        postponed(lambda: np.copyto(made._a, work()))
 
 
 def check_options(name: str, options: Any, known: list[str] | None) -> None:
@@ -417,6 +420,8 @@ def wrap(array: np.ndarray[Any, Any], viewed: ndarray | None = None) -> ndarray:
     """A device array around ``array``; a view of ``viewed``, or memory of its own."""
     made = object.__new__(ndarray)
     made._a = array
+    if Stream.recorded is not None:
+        Stream.memory.append(array)
     made._device = current_device_id() if viewed is None else viewed._device
     if viewed is None:
         made.base = None
@@ -516,7 +521,8 @@ def _function(name: str) -> Callable[..., Any]:
         if name in IN_PLACE:
             meter.launch(name)
         if name == "matmul":
-            cuda.cublas.setStream(cuda.get_cublas_handle(), 0)
+            stream = 0 if Stream.current is None else Stream.current.ptr
+            cuda.cublas.setStream(cuda.get_cublas_handle(), stream)
         return run(numpys, name, args, options, name in IN_PLACE)
 
     function.__name__ = name

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.strict_cupy import linalg
+from tests.strict_cupy.runtime import Stream
 from tests.strict_cupy.stand_in import (
     HiddenSync,
     WrongOnGPU,
@@ -270,3 +271,76 @@ def test_tf32_keeps_ten_bits() -> None:
     x = np.random.default_rng(1).normal(size=1000).astype(np.float32)
     off = np.abs(linalg.shortened(x) / x - 1)
     assert 2**-12 < off.max() <= 2**-11
+
+
+# ------------------------------------------------------------------------------------ graphs
+
+
+def captured(work: Callable[[], Any]) -> tuple[Any, Any]:
+    """What ``work`` returned while it was captured, and the graph."""
+    stream = cp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        try:
+            return work(), stream.end_capture()
+        finally:
+            if Stream.recorded is not None:
+                stream.end_capture()
+
+
+def test_a_capture_computes_nothing_and_each_launch_everything() -> None:
+    x = on_device()
+    place = cp.zeros(3, dtype=np.float32)
+
+    def work() -> Any:
+        y = cp.exp(x * 2)
+        place[...] = y[1]
+        y += 1
+        cp.add(y, y, out=y)
+        return y, y.sum(axis=0)
+
+    with counted() as launches:
+        (y, total), graph = captured(work)
+    assert not launches
+    assert np.isnan(y.get()).all()
+    for factor in (1.0, 0.5):
+        x[...] = cp.asarray(np.float32([[1, 2, 3], [0.5, 0.25, 0.125]])) * factor
+        expected = np.exp(x.get() * 2)
+        graph.launch()
+        np.testing.assert_allclose(place.get(), expected[1], rtol=1e-6)
+        np.testing.assert_allclose(y.get(), 2 * (expected + 1), rtol=1e-6)
+        np.testing.assert_allclose(total.get(), 2 * (expected + 1).sum(0), rtol=1e-6)
+
+
+def test_a_launch_of_a_graph_counts_as_one() -> None:
+    _, graph = captured(lambda: cp.zeros((2, 3)) + 1)
+    with counted() as launches:
+        graph.launch()
+    assert launches == {"graph": 1}
+
+
+CAPTURED: dict[str, tuple[type[BaseException], str, Callable[[Any], Any]]] = {
+    "a product": (NotImplementedError, "cuBLAS", lambda x: x @ x.T),
+    "item": (RuntimeError, "CaptureUnsupported", lambda x: x[0, 0].item()),
+    "a branch": (RuntimeError, "CaptureUnsupported", lambda x: bool(x[0, 0] > 0)),
+    "get": (RuntimeError, "CaptureUnsupported", lambda x: x.get()),
+    "waiting": (RuntimeError, "CaptureUnsupported", lambda x: cp.cuda.Device().synchronize()),
+    "an upload": (WrongOnGPU, "someone else's", lambda x: cp.asarray([1.0])),
+    "an index from the host": (WrongOnGPU, "someone else's", lambda x: x[[0, 1]]),
+}
+
+
+@pytest.mark.parametrize("case", CAPTURED)
+def test_a_capture_refuses_what_cuda_and_cupy_refuse(case: str) -> None:
+    kind, message, work = CAPTURED[case]
+    x = on_device()
+    with pytest.raises(kind, match=message):
+        captured(lambda: work(x))
+    assert (x + 1).get().shape == (2, 3)  # the capture is over
+
+
+def test_only_the_current_stream_is_captured_and_not_the_default_one() -> None:
+    with pytest.raises(RuntimeError, match="CaptureImplicit"):
+        cp.cuda.Stream(non_blocking=True).begin_capture()
+    with cp.cuda.Stream() as stream, pytest.raises(RuntimeError, match="CaptureImplicit"):
+        stream.begin_capture()
