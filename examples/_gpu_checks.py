@@ -61,6 +61,7 @@ def operations(
     vectors = [draw(c, kind=launch.TYPES[dtype][2]) for _ in range(2)]
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
+    yield "product", ops.MatMul, [draw(n, 30), draw(30, c)]
     yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]
     if dtype != "float16":
         layer = [draw(n, 30), draw(c, 30), *(draw(c) for _ in range(3))]

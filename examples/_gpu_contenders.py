@@ -30,9 +30,12 @@ def inputs(problem: Problem, seed: int) -> list[tuple[Array, Array]]:
 
 
 class Minigrad:
-    """Modules, loss and optimiser as in the README; ``fused`` by ``nn.fuse``."""
+    """Modules, loss and optimiser as in the README; ``fused`` by ``nn.fuse``; ``captured`` by
+    ``mg.cuda.graph``, for each optimiser and precision anew."""
 
-    def __init__(self, problem: Problem, data: list[tuple[Array, Array]], fused: bool) -> None:
+    def __init__(
+        self, problem: Problem, data: list[tuple[Array, Array]], fused: bool, captured: bool = False
+    ) -> None:
         layers: list[nn.Module] = []
         for weight, bias in problem.weights:
             linear = nn.Linear(weight.shape[1], weight.shape[0])
@@ -44,20 +47,34 @@ class Minigrad:
         self.model = nn.fuse(model) if fused else model
         self.sets = [tuple(mg.tensor(part, device="cuda") for part in pair) for pair in data]
         self.beginning = copy.deepcopy(self.model.state_dict())
+        self.captured = captured
 
     def start(self, problem: Problem) -> None:
-        """The first weights again, and a new optimiser."""
+        """The first weights again, and a new optimiser.
+
+        Raises:
+            RuntimeError: the step is to be captured, and cannot be.
+        """
         self.model.load_state_dict(self.beginning)
         self.model.zero_grad()
         kind: Any = {"SGD": optim.SGD, "Adam": optim.Adam}[problem.optimizer]
         self.optimizer = kind(self.model.parameters(), lr=problem.lr)
+        self.gradients: Callable[..., Any] = self.forward_and_backward
+        if self.captured:
+            self.gradients = mg.cuda.graph(
+                self.forward_and_backward, *self.sets[0], model=self.model
+            )
+
+    def forward_and_backward(self, x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        """The loss, and the gradients."""
+        self.model.zero_grad()
+        loss = F.cross_entropy(self.model(x), labels)
+        loss.backward()
+        return loss
 
     def step(self, i: int) -> Any:
         """One step; the loss, still on the GPU."""
-        x, labels = self.sets[i % SETS]
-        self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.model(x), labels)
-        loss.backward()
+        loss = self.gradients(*self.sets[i % SETS])
         self.optimizer.step()
         return loss.detach()
 
@@ -122,6 +139,7 @@ class Torch:
 MAKERS: dict[str, Callable[[Problem, list[tuple[Array, Array]]], Any]] = {
     "minigrad": lambda problem, data: Minigrad(problem, data, fused=False),
     "fused": lambda problem, data: Minigrad(problem, data, fused=True),
+    "captured": lambda problem, data: Minigrad(problem, data, fused=True, captured=True),
     "eager": lambda problem, data: Torch(problem, data, compiled=False),
     "compile": lambda problem, data: Torch(problem, data, compiled=True),
 }

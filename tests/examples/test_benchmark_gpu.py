@@ -16,6 +16,7 @@ from minigrad import ops
 from minigrad.kernels import cuda as kernels
 from minigrad.kernels import cuda_steps
 from tests.devices import emulated, strict
+from tests.strict_cupy.runtime import CuBLAS
 
 __all__ = ["emulated", "strict"]  # fixtures
 
@@ -59,7 +60,7 @@ def test_it_runs_on_the_stand_in(
         ("SGD", "fp32"), ("Adam", "fp32"), ("SGD", "TF32"), ("Adam", "TF32"),
     ]  # fmt: skip
     for contest in results["contests"]:
-        assert {"minigrad", "fused"} <= set(contest["times"])
+        assert {"minigrad", "fused", "captured"} <= set(contest["times"])
         assert all(len(times) >= 5 for times in contest["times"].values())
         assert all(value > 0 for value in contest["ceilings"].values())
     assert all(check["passed"] for check in results["checks"])
@@ -69,6 +70,19 @@ def test_it_runs_on_the_stand_in(
     assert "A quick run" in page
     assert "| 6x5, Adam, TF32 |" in page
     assert mg.get_float32_matmul_precision() == "highest"
+
+
+def test_a_capture_that_fails_is_reported_and_the_others_are_compared(
+    small: None, emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(CuBLAS, "cublasGemmEx", lambda self, handle, *_: 15)
+    assert benchmark_gpu.main([*QUICK, "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert [set(c["times"]) & {"minigrad", "fused", "captured"} for c in results["contests"]] == [
+        {"minigrad", "fused"}
+    ] * 4
+    page = (tmp_path / "gpu.md").read_text(encoding="utf-8")
+    assert "Left out: minigrad, captured, 6x5, cublasGemmEx of cuBLAS failed" in page
 
 
 def test_a_wrong_kernel_ends_it(
@@ -219,8 +233,18 @@ def test_goals_compare_medians() -> None:
     ]  # fmt: skip
 
 
+def test_captured_is_compared_with_eager_where_layers_are_small() -> None:
+    one = contest(minigrad=0.02, fused=0.01, captured=0.003, eager=0.012)
+    one["problem"] |= {"batch": 256, "width": 256}
+    (_, small) = report.goals({"contests": [one]})
+    assert small == ("captured / PyTorch eager, 256x256, Adam, fp32", 0.25, 1 / 3)
+    assert "| 0.50 | 3.33 | 0.83 |  |" in report.ratios({"contests": [one]})
+
+
 def test_what_did_not_take_part_leaves_its_column_empty() -> None:
     one = contest(minigrad=0.02, fused=0.01)
-    assert "| 4096x1024, Adam, fp32 | 20.000 | 10.000 |  |  |" in report.times({"contests": [one]})
-    assert "| 0.50 |  |  |" in report.ratios({"contests": [one]})
+    assert "| 4096x1024, Adam, fp32 | 20.000 | 10.000 |  |  |  |" in report.times(
+        {"contests": [one]}
+    )
+    assert "| 0.50 |  |  |  |" in report.ratios({"contests": [one]})
     assert report.aims({"contests": [contest("TF32", minigrad=1.0)]}) == ""
