@@ -47,6 +47,9 @@ WITHIN = {"float16": 3e-2, "float32": 1e-3, "float64": 1e-8}
 """How far a replay may be from the step, in parts of the largest element. The kernels are the same;
 cuBLAS may split its sums in another way, and in TF32 that is all the digits there are."""
 
+PLAIN = (bool, int, float, str, type(None))
+"""What of a module's attributes is compared by value, and looked at at all beside its members."""
+
 Step = Callable[..., Any]
 Found = dict[str, np.ndarray[Any, Any] | None]
 
@@ -57,7 +60,6 @@ class Replay:
     def __init__(self, step: Step, inputs: tuple[Tensor, ...], model: Module) -> None:
         self.step, self.model = step, model
         self.name = getattr(step, "__name__", type(step).__name__)
-        self.granted = list(_granted(model))
         self._check_arguments(inputs)
         self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
         self.device = self.parameters[0].device
@@ -74,6 +76,7 @@ class Replay:
                 self._restore(kept)
                 for p, gradient in zip(self.parameters, gradients, strict=True):
                     p._grad = gradient
+        self._take_for_granted()  # again: a forward pass may have changed a number
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -173,9 +176,12 @@ class Replay:
                     f"cuda.graph: input {number} requires a gradient, and only parameters get one; "
                     f"pass .detach()"
                 )
-        for what, value in self.granted:
-            if what.endswith("hooks") and value:
-                raise ValueError(f"cuda.graph: {what} would not be called in a replay; remove them")
+        self._take_for_granted()
+        what = next(self._changes(), None)
+        if what is not None:  # as nothing can have changed yet
+            raise ValueError(
+                f"cuda.graph: {what} is not empty, and a replay would call none; remove them"
+            )
 
     def _check_inputs(self, inputs: tuple[Tensor, ...]) -> None:
         if len(inputs) != len(self.inputs):
@@ -196,20 +202,52 @@ class Replay:
 
     def _check_model(self) -> None:
         """The graph reads and writes fixed addresses, and does what the modules did at the time."""
-        now = list(_granted(self.model))
-        if len(now) == len(self.granted) and all(
-            a[1] is b[1] for a, b in zip(now, self.granted, strict=True)
-        ):
-            return
-        names = [
-            a[0]
-            for a, b in zip(now, self.granted, strict=False)
-            if a[0] != b[0] or a[1] is not b[1]
+        what = next(self._changes(), None)
+        if what is not None:
+            raise RuntimeError(
+                f"{self.name}: {what} is not what it was when the graph was captured; "
+                f"capture it again"
+            )
+
+    def _take_for_granted(self) -> None:
+        """Note all that ``_changes`` looks at."""
+        self.precision = get_float32_matmul_precision()
+        self.modules = [
+            (
+                name or "the model",
+                module,
+                {k: v for k, v in vars(module).items() if k in module._members or type(v) in PLAIN},
+                len(module._members),
+            )
+            for name, module in self.model.named_modules()
         ]
-        what = names[0] if names else "the number of modules or parameters"
-        raise RuntimeError(
-            f"{self.name}: {what} is not what it was when the graph was captured; capture it again"
-        )
+        self.tensors = [
+            (name, tensor, tensor._data, tensor._requires_grad)
+            for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers())
+        ]
+
+    def _changes(self) -> Iterator[str]:
+        """What of the model has changed since: members and numbers of modules, memory, hooks."""
+        if get_float32_matmul_precision() != self.precision:
+            yield "the precision of matrix products"
+        for name, module, state, members in self.modules:
+            now = vars(module)
+            for key, value in state.items():
+                found = now.get(key)
+                if found is value or (type(found) is type(value) in PLAIN and found == value):
+                    continue
+                yield f"{key} of {name}"
+            if len(module._members) != members:
+                yield f"the list of parts of {name}"
+            if module._pre_hooks or module._forward_hooks or module._backward_hooks:
+                yield f"the list of hooks of {name}"
+        for name, tensor, data, requires_grad in self.tensors:
+            if tensor._data is not data:
+                yield f"the memory of {name}"
+            if tensor._requires_grad is not requires_grad:
+                yield f"requires_grad of {name}"
+            if tensor.hooks:
+                yield f"the list of hooks of {name}"
 
     def _trial(self, step: Step, inputs: tuple[Tensor, ...], kept: list[Array]) -> Found:
         """What ``step`` computes, twice in a row: for ``inputs``, and for others made of them."""
@@ -262,30 +300,6 @@ class Replay:
         for buffer, before in zip(self.buffers, kept, strict=True):
             buffer._data[...] = before
             mark_written(buffer._data)
-
-
-def _granted(model: Module) -> Iterator[tuple[str, Any]]:
-    """What a graph takes for granted of a model: for each thing its name, and an object that is
-    another one when it has changed."""
-    high = get_float32_matmul_precision() == "high"
-    yield "the precision of matrix products", high
-    for name, module in model.named_modules():
-        name = name or "the model"
-        yield f"the module {name}", module
-        yield f"the mode (train or eval) of {name}", module.training
-        yield (
-            f"{name}: hooks",
-            bool(module._pre_hooks or module._forward_hooks or module._backward_hooks),
-        )
-    for kind, tensors in (
-        ("parameter", model.named_parameters()),
-        ("buffer", model.named_buffers()),
-    ):
-        for name, tensor in tensors:
-            yield f"the {kind} {name}", tensor
-            yield f"the memory of the {kind} {name}", tensor._data
-            yield f"requires_grad of the {kind} {name}", tensor._requires_grad
-            yield f"{name}: gradient hooks", bool(tensor.hooks)
 
 
 def _turned_round(x: Tensor) -> Tensor:

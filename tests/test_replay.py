@@ -265,22 +265,24 @@ def test_another_batch_size_is_refused_and_says_what_to_do(gpu: str) -> None:
 
 
 CHANGES: dict[str, tuple[str, Callable[[nn.Sequential], object]]] = {
-    "mode": (r"the mode \(train or eval\) of the model", lambda m: m.eval()),
-    "mode of a layer": (r"the mode \(train or eval\) of 1", lambda m: m[1].eval()),
-    "frozen": (
-        "requires_grad of the parameter 0.weight",
-        lambda m: m[0].weight.requires_grad_(False),
-    ),
+    "mode": ("training of the model", lambda m: m.eval()),
+    "mode of a layer": ("training of 1", lambda m: m[1].eval()),
+    "a number": ("momentum of 1", lambda m: setattr(m[1], "momentum", 0.5)),
+    "frozen": ("requires_grad of 0.weight", lambda m: m[0].weight.requires_grad_(False)),
     "other memory": (
-        "the memory of the parameter 3.bias",
+        "the memory of 3.bias",
         lambda m: setattr(m[3].bias, "data", m[3].bias.data.copy()),
     ),
-    "other type": ("the memory of the parameter 0.weight", lambda m: m.double()),
-    "a new layer": ("the module 2", lambda m: setattr(m, "2", nn.Tanh())),
-    "one layer more": ("the module 4", lambda m: m.append(nn.Sigmoid())),
-    "a hook": ("1: hooks", lambda m: m[1].register_forward_hook(lambda *_: None)),
+    "other type": ("the memory of 0.weight", lambda m: m.double()),
+    "another parameter": (
+        "weight of 3",
+        lambda m: setattr(m[3], "weight", nn.Parameter(m[3].weight.detach())),
+    ),
+    "a new layer": ("2 of the model", lambda m: setattr(m, "2", nn.Tanh())),
+    "one layer more": ("the list of parts of the model", lambda m: m.append(nn.Sigmoid())),
+    "a hook": ("the list of hooks of 1", lambda m: m[1].register_forward_hook(lambda *_: None)),
     "a hook of a tensor": (
-        "0.weight: gradient hooks",
+        "the list of hooks of 0.weight",
         lambda m: m[0].weight.register_hook(lambda g: g),
     ),
     "precision": (
@@ -303,6 +305,18 @@ def test_a_model_that_has_changed_is_not_replayed(case: str, gpu: str) -> None:
             replay(*one)
     finally:
         mg.set_float32_matmul_precision("highest")
+
+
+def test_what_is_said_again_has_not_changed(gpu: str) -> None:
+    model = network(gpu)
+    replay = mg.cuda.graph(step_of(model), *batch(gpu), model=model)
+    one = batch(gpu)
+    first = replay(*one).item()
+    model.eval()
+    model.train()
+    model[1].momentum = float("0.1")  # a number of its own
+    model[1].note = [1, 2]  # no number, and no part
+    assert replay(*one).item() == first
 
 
 def test_weights_may_be_changed_in_place(gpu: str) -> None:
@@ -463,7 +477,7 @@ def test_arguments_that_do_not_fit(gpu: str) -> None:
     with pytest.raises(TypeError, match="returned a NoneType, expected a Tensor"):
         mg.cuda.graph(lambda x, labels: None, x.detach(), labels, model=model)
     handle = model[0].register_forward_hook(lambda *_: None)
-    with pytest.raises(ValueError, match="0: hooks would not be called in a replay"):
+    with pytest.raises(ValueError, match="the list of hooks of 0 is not empty"):
         mg.cuda.graph(step, x.detach(), labels, model=model)
     handle.remove()
     with pytest.raises(IndexError, match="a label is 9"):  # the step's own error
