@@ -62,9 +62,10 @@ class Replay:
         self.name = getattr(step, "__name__", type(step).__name__)
         self._check_arguments(inputs)
         self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
-        self.device = self.parameters[0].device
+        self.there = (*self.parameters, *self.buffers)[0]._data  # something on the right GPU
+        self.device = device_of(self.there)
         gradients = [p._grad for p in self.parameters]
-        with on_device_of(self.parameters[0]._data):
+        with on_device_of(self.there):
             kept = [b._data.copy() for b in self.buffers]
             self.inputs = [Tensor._wrap(to_device(x._data, self.device).copy()) for x in inputs]
             try:
@@ -93,7 +94,7 @@ class Replay:
         """
         self._check_inputs(inputs)
         self._check_model()
-        with on_device_of(self.parameters[0]._data):
+        with on_device_of(self.there):
             self._fill(inputs)
             for check in self.checks:
                 check()
@@ -128,9 +129,11 @@ class Replay:
                 try:
                     result = self.step(*self.inputs)
                     self.graph = stream.end_capture()
-                except Exception as error:
+                except BaseException as error:
                     with contextlib.suppress(Exception):  # it has failed already
                         stream.end_capture()
+                    if not isinstance(error, Exception):  # Ctrl-C
+                        raise
                     raise RuntimeError(
                         f"cuda.graph: {self.name} cannot be captured: {error}"
                     ) from error

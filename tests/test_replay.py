@@ -12,7 +12,7 @@ from minigrad import nn, optim
 from minigrad.backend import capture
 from tests.cuda.raw_module import DryRawModule
 from tests.devices import cuda, emulated, strict, use_kernels
-from tests.strict_cupy.runtime import Graph
+from tests.strict_cupy.runtime import Graph, Stream
 from tests.strict_cupy.stand_in import WrongOnGPU, counted, no_sync
 
 __all__ = ["cuda", "emulated", "strict"]  # fixtures
@@ -194,6 +194,31 @@ def test_evaluation_can_be_captured(gpu: str) -> None:
         replay(other).cpu().numpy(), predict(other).cpu().numpy(), rtol=1e-5, atol=1e-6
     )
     assert model[0].weight.grad is None
+
+
+def test_a_model_may_have_buffers_alone(gpu: str) -> None:
+    model, x = nn.BatchNorm1d(INPUTS, affine=False).to(gpu), batch(gpu)[0]
+    replay = mg.cuda.graph(lambda x: model(x), x, model=model)
+    other = batch(gpu)[0]
+    found, twice = replay(other), model.running_mean.tolist()
+    model.reset_running_stats()
+    np.testing.assert_allclose(found.tolist(), model(other).tolist(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(twice, model.running_mean.tolist(), rtol=1e-5, atol=1e-7)
+
+
+def test_an_interrupted_capture_leaves_nothing_behind(emulated: str) -> None:
+    model, calls = network(emulated), iter(range(9))
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        if next(calls) == 4:  # twice to see what it does, twice to warm up
+            raise KeyboardInterrupt
+        return step_of(model)(x, labels)
+
+    before = snapshot(model)
+    with pytest.raises(KeyboardInterrupt):
+        mg.cuda.graph(step, *batch(emulated), model=model)
+    assert (Stream.recorded, capture.product) == (None, None)
+    same(snapshot(model), before)
 
 
 def test_a_graph_is_on_the_gpu_of_its_model(emulated: str) -> None:
