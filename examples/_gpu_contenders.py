@@ -59,11 +59,9 @@ class Minigrad:
         self.model.zero_grad()
         kind: Any = {"SGD": optim.SGD, "Adam": optim.Adam}[problem.optimizer]
         self.optimizer = kind(self.model.parameters(), lr=problem.lr)
-        self.gradients: Callable[..., Any] = self.forward_and_backward
+        self.compute: Callable[..., Any] = self.forward_and_backward
         if self.captured:
-            self.gradients = mg.cuda.graph(
-                self.forward_and_backward, *self.sets[0], model=self.model
-            )
+            self.compute = mg.cuda.graph(self.forward_and_backward, *self.sets[0], model=self.model)
 
     def forward_and_backward(self, x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
         """The loss, and the gradients."""
@@ -74,7 +72,7 @@ class Minigrad:
 
     def step(self, i: int) -> Any:
         """One step; the loss, still on the GPU."""
-        loss = self.gradients(*self.sets[i % SETS])
+        loss = self.compute(*self.sets[i % SETS])
         self.optimizer.step()
         return loss.detach()
 

@@ -185,7 +185,7 @@ def measure(options: argparse.Namespace, results: dict[str, Any]) -> None:
                 for name, contender in list(contenders.items()):
                     try:
                         contender.start(problem)
-                    except RuntimeError as error:
+                    except Exception as error:
                         if name != "captured":
                             raise
                         del contenders[name]  # the others are compared all the same

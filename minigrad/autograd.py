@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels, writes
-from .backend import Array, array_module, device_of, follow, on_device_of, owner
+from .backend import (
+    Array,
+    array_module,
+    capture,
+    device_of,
+    follow,
+    memory_of,
+    on_device_of,
+    owner,
+)
 from .gradmode import mode, set_grad_enabled
 from .graph import backpropagate, oldest_first, tick
 from .methods import Base
@@ -49,6 +58,8 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
     else:
         if len({array.device.id for array in arrays}) > 1:
             _check_alike(op, arrays)
+        if capture.product is not None:
+            capture.read += memory_of(*arrays)
         with on_device_of(first):
             out = kernels.forward(op, arrays)
     result = inputs[0]._new(out)
@@ -315,10 +326,22 @@ def backward(
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from((output,), (seed,), None, keep, create_graph)
     taken = {id(owner(seed._data))}
+    if capture.product is not None:
+        _refuse_other_leaves(found)
     with on_device_of(seed._data), set_grad_enabled(create_graph):
         for leaf, share in found.items():
             total = _finished(share, leaf, taken)
             leaf._grad = total if leaf._grad is None else leaf._grad + total
+
+
+def _refuse_other_leaves(leaves: Iterable["Tensor"]) -> None:
+    """A replay gives gradients to the parameters that it knows of."""
+    for leaf in leaves:
+        if id(leaf) not in capture.parameters:
+            raise RuntimeError(
+                f"cuda.graph: the step gives a gradient to a tensor of shape {leaf.shape}, which "
+                f"is no parameter of the model; pass a model that holds all that is trained"
+            )
 
 
 def grad(

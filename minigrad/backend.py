@@ -210,7 +210,11 @@ def to_device(array: Array, device: Device) -> Array:
     """``array`` on ``device``: itself if it is there already, else a copy."""
     if device_of(array) == device:
         return array
-    refuse_while_capturing("moves an array between devices", "make it an input of the step")
+    refuse_while_capturing(
+        "moves an array between devices",
+        "make it an input of the step; and use labels and indices just as the step gets them, as "
+        "others must be read back to be checked",
+    )
     if device.type == "cpu":
         return array_module(array).asnumpy(array)
     cupy: Any = import_cupy()
@@ -286,17 +290,36 @@ def forget_host_copy(array: Array) -> None:
 
 class _Capture(threading.local):
     """What ``replay.py`` sets while it captures the work that a step gives to a GPU. The Python of
-    the step does not run again in a replay, so some things cannot be done in it, and some are
-    noted, to be done again."""
+    the step does not run again in a replay, so some things are refused in it, and some are noted.
+    """
 
     product: Callable[[Array, Array], Array] | None = None
     """What makes matrix products meanwhile, as CuPy refuses to; None while nothing is captured."""
 
-    checks: list[Callable[[], object]]
-    """The checks of labels and indices: a replay makes them again, of other labels."""
+    def begin(self, product: Callable[[Array, Array], Array], parameters: list[Any]) -> None:
+        """Only ``parameters`` may get gradients."""
+        self.parameters = {id(p) for p in parameters}
+        self.forget()
+        self.product = product
+
+    def forget(self) -> None:
+        """Note from here on, and nothing that was before."""
+        self.checks: list[Callable[[], object]] = []  # of labels and indices, to be made again
+        self.read: list[weakref.ref[Array]] = []  # the memory of what went into operations,
+        self.written: list[weakref.ref[Array]] = []  # and of what was changed in place
+
+    def end(self) -> None:
+        """Capture no more."""
+        self.product = None
+        self.forget()
 
 
 capture = _Capture()
+
+
+def memory_of(*arrays: Array) -> list[weakref.ref[Array]]:
+    """References to the memory of ``arrays`` that do not keep it."""
+    return [weakref.ref(owner(array)) for array in arrays]
 
 
 def repeated_in_replays(check: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -315,6 +338,12 @@ def refuse_while_capturing(what: str, instead: str) -> None:
     """Raise a RuntimeError if a step is being captured, which cannot do this: "draws ..."."""
     if capture.product is not None:
         raise RuntimeError(f"cuda.graph: the step {what}, which a replay would not; {instead}")
+
+
+def remember_on_host(array: Array) -> None:
+    """Have the host know integers that were computed on a GPU: it waits for them."""
+    if array.dtype.kind in "iu" and id(array) not in _host_copies:
+        _remember(array, to_device(array, CPU))
 
 
 # ------------------------------------------------------------------------------------- memory

@@ -64,7 +64,7 @@ def synchronize(device: str = "cuda") -> None:
 
 def memory_allocated(device: str = "cuda") -> int:
     """How many bytes live arrays hold on ``device``. (Tools outside the process see more: memory
-    that is free again is kept for the next array.)"""
+    that is free again is kept for the next array; and a ``graph`` has memory of its own.)"""
     with _on(device):
         return int(import_cupy().get_default_memory_pool().used_bytes())
 

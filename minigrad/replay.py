@@ -8,10 +8,11 @@ What makes it fast makes it dangerous: the Python of the step does not run again
 shape, a number is what it was when the graph was captured. So here
 
 * inputs are copied to where the graph reads them, and labels are checked anew;
-* what the step cannot do is refused while it is captured (``backend.refuse_while_capturing``);
-* what the graph takes for granted of the model is looked at before each replay;
-* the graph has to give what the step gives, twice in a row and for other inputs, before it is
-  handed out;
+* what a replay would not do, or would do to what it does not know of, is refused while the step is
+  captured (``backend.refuse_while_capturing``);
+* the graph has memory of its own (``kernels/arena.py``), and holds what the step read besides;
+* it has to give what the step gives, twice in a row and for other inputs, before it is handed out;
+* what it takes for granted of the model is looked at before each replay;
 * what it returns is copied, as the next replay writes to the same place.
 
 The step of the optimiser stays outside. It is one launch (``kernels/cuda_steps.py``), and its
@@ -20,6 +21,7 @@ numbers are new each time: the learning rate, how many steps Adam has made.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -33,12 +35,16 @@ from .backend import (
     hand_on_host_copy,
     import_cupy,
     on_device_of,
+    owner,
+    remember_on_host,
     to_device,
 )
+from .graph import tick
+from .kernels.arena import Arena
 from .kernels.cublas import Products
 from .nn import Module
 from .tensor import Tensor
-from .writes import mark_written
+from .writes import mark_written, written_since
 
 WARM_UP = 2
 """Runs before the capture: they compile kernels and find memory, which a capture should not do."""
@@ -48,7 +54,8 @@ WITHIN = {"float16": 3e-2, "float32": 1e-3, "float64": 1e-8}
 cuBLAS may split its sums in another way, and in TF32 that is all the digits there are."""
 
 PLAIN = (bool, int, float, str, type(None))
-"""What of a module's attributes is compared by value, and looked at at all beside its members."""
+WATCHED = (*PLAIN, tuple, type, FunctionType, MethodType)
+"""What of a module's attributes is looked at beside its members; the plain ones by their value."""
 
 Step = Callable[..., Any]
 Found = dict[str, np.ndarray[Any, Any] | None]
@@ -69,15 +76,17 @@ class Replay:
             kept = [b._data.copy() for b in self.buffers]
             self.inputs = [Tensor._wrap(to_device(x._data, self.device).copy()) for x in inputs]
             try:
-                expected = self._trial(step, inputs, kept)
-                self._restore(kept)
+                self._fill(inputs)
+                for place in self.inputs:
+                    remember_on_host(place._data)  # labels are checked while nothing can be read
                 self._capture()
+                expected = self._trial(step, inputs, kept)
+                self._take_for_granted()
                 self._compare(self._trial(self, inputs, kept), expected)
             finally:
                 self._restore(kept)
                 for p, gradient in zip(self.parameters, gradients, strict=True):
                     p._grad = gradient
-        self._take_for_granted()  # again: a forward pass may have changed a number
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -99,12 +108,13 @@ class Replay:
             for check in self.checks:
                 check()
             self.graph.launch()
-            for p, gradient in zip(self.parameters, self.gradients, strict=True):
-                p._grad = gradient
             written = [b._data for b in self.buffers]
-            written += [g._data for g in self.gradients if g is not None]
-            if written:
-                mark_written(*written)
+            for p, gradient, array in self.gradients:
+                p._grad = gradient
+                if gradient is not None:
+                    gradient._data = array  # whatever has become of it since
+                    written.append(array)
+            mark_written(*written)
             copies = [Tensor._wrap(array.copy()) for array in self.outputs]
         return self.shape(copies)
 
@@ -114,46 +124,72 @@ class Replay:
         """Record the step on a stream of its own, in memory that nothing else is put into."""
         cupy: Any = import_cupy()
         stream = cupy.cuda.Stream(non_blocking=True)
-        self.pool = cupy.cuda.MemoryPool()
-        cupy.cuda.Device().synchronize()  # the stream waits for no other
-        with cupy.cuda.using_allocator(self.pool.malloc), stream:
+        self.arena = Arena(cupy.cuda)
+        cupy.get_default_memory_pool().free_all_blocks()  # it keeps what a step needs; so will this
+        cupy.cuda.Device().synchronize()  # the stream waits for no other,
+        with cupy.cuda.using_allocator(self.arena.malloc), stream:
             self.products = Products(cupy, stream)
             self.products.prepare()
-            with self._capturing():
+            capture.begin(self.products, self.parameters)
+            try:
                 for _ in range(WARM_UP):
                     self.step(*self.inputs)
+                    self._refuse_other_writes()
+                zeros = [Tensor._wrap(cupy.zeros_like(p._data)) for p in self.parameters]
+                for p, zero in zip(self.parameters, zeros, strict=True):
+                    p._grad = zero  # to see what the step does to it
                 stream.synchronize()
                 self.products.prepare()
-                self.checks = capture.checks = []
-                stream.begin_capture()
-                try:
-                    result = self.step(*self.inputs)
-                    self.graph = stream.end_capture()
-                except BaseException as error:
-                    with contextlib.suppress(Exception):  # it has failed already
-                        stream.end_capture()
-                    if not isinstance(error, Exception):  # Ctrl-C
-                        raise
-                    raise RuntimeError(
-                        f"cuda.graph: {self.name} cannot be captured: {error}"
-                    ) from error
+                capture.forget()
+                result = self._recorded(stream)
+                self.checks = capture.checks
+                read = [memory() for memory in capture.read]
+            finally:
+                capture.end()
+                stream.synchronize()  # and no other waits for it
         self.outputs, self.shape = self._outputs(result)
-        self.gradients = [p._grad for p in self.parameters]
+        self.read = [memory for memory in read if memory is not None]  # and so it stays
+        self.gradients = [
+            (p, p._grad, None if p._grad is None else p._grad._data)
+            for p, zero in zip(self.parameters, zeros, strict=True)
+            if p._grad is not zero or written_since(zero._data, self.begun)
+        ]
 
-    @contextlib.contextmanager
-    def _capturing(self) -> Iterator[None]:
-        capture.product, capture.checks = self.products, []
+    def _recorded(self, stream: Any) -> Any:
+        """Run the step once more, and make ``graph`` of what it launches."""
+        self.begun = tick()
+        stream.begin_capture()
         try:
-            yield
-        finally:
-            capture.product, capture.checks = None, []
+            result = self.step(*self.inputs)
+            self.graph = stream.end_capture()
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # it has failed already
+                stream.end_capture()
+            if not isinstance(error, Exception):  # Ctrl-C
+                raise
+            raise RuntimeError(f"cuda.graph: {self.name} cannot be captured: {error}") from error
+        return result
+
+    def _refuse_other_writes(self) -> None:
+        """What is changed in place and is still there after the step, a replay would change too."""
+        known = [*self.buffers, *self.inputs, *(p._grad for p in self.parameters)]
+        ids = {id(owner(t._data)) for t in known if t is not None}
+        for reference in capture.written:
+            memory = reference()
+            if memory is not None and id(memory) not in ids:
+                raise RuntimeError(
+                    f"cuda.graph: the step changes a tensor of shape {tuple(memory.shape)} in "
+                    f"place, which is no buffer of the model; change it after each replay, with "
+                    f"what the step returns"
+                )
 
     def _outputs(self, result: Any) -> tuple[list[Array], Callable[[list[Tensor]], Any]]:
         """The arrays that the step returned, and how to return others like them."""
         if isinstance(result, Tensor):
             return [result._data], lambda copies: copies[0]
         if isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
-            return [r._data for r in result], type(result)
+            make = getattr(type(result), "_make", type(result))  # of a namedtuple
+            return [r._data for r in result], make
         raise TypeError(
             f"cuda.graph: {self.name} returned a {type(result).__name__}, expected a Tensor or a "
             f"tuple of Tensors, such as the loss"
@@ -174,10 +210,12 @@ class Replay:
             if not isinstance(x, Tensor):
                 kind = type(x).__name__
                 raise TypeError(f"cuda.graph: input {number} is a {kind}, expected a Tensor")
-            if x.requires_grad:
+            _refuse_gradient("cuda.graph", number, x)
+            alike = np.array_equal(_on_host(x._data), _on_host(_altered(x)._data))
+            if alike and (x.numel() > 1 or x.dtype.kind == "f"):
                 raise ValueError(
-                    f"cuda.graph: input {number} requires a gradient, and only parameters get one; "
-                    f"pass .detach()"
+                    f"cuda.graph: input {number} is zero, or the same from its last element to its "
+                    f"first, and cannot show that the graph reads it; give an example from training"
                 )
         self._take_for_granted()
         what = next(self._changes(), None)
@@ -196,6 +234,7 @@ class Replay:
             if not isinstance(x, Tensor):
                 kind = type(x).__name__
                 raise TypeError(f"{self.name}: input {number} is a {kind}, expected a Tensor")
+            _refuse_gradient(self.name, number, x)
             if x.shape != place.shape or x.dtype != place.dtype:
                 raise ValueError(
                     f"{self.name}: input {number} is {x.dtype} of shape {x.shape}, expected "
@@ -219,7 +258,11 @@ class Replay:
             (
                 name or "the model",
                 module,
-                {k: v for k, v in vars(module).items() if k in module._members or type(v) in PLAIN},
+                {
+                    key: value
+                    for key, value in vars(module).items()
+                    if key in module._members or isinstance(value, WATCHED)
+                },
                 len(module._members),
             )
             for name, module in self.model.named_modules()
@@ -242,6 +285,8 @@ class Replay:
                 yield f"{key} of {name}"
             if len(module._members) != members:
                 yield f"the list of parts of {name}"
+            if now.get("forward") is not state.get("forward"):
+                yield f"forward of {name}"
             if module._pre_hooks or module._forward_hooks or module._backward_hooks:
                 yield f"the list of hooks of {name}"
         for name, tensor, data, requires_grad in self.tensors:
@@ -256,9 +301,9 @@ class Replay:
         """What ``step`` computes, twice in a row: for ``inputs``, and for others made of them."""
         self._restore(kept)
         for p in self.parameters:
-            p._grad = None
+            p._grad = Tensor._wrap(array_module(p._data).zeros_like(p._data))
         found: Found = {}
-        for turn, given in (("first", inputs), ("second", tuple(map(_turned_round, inputs)))):
+        for turn, given in (("first", inputs), ("second", tuple(map(_altered, inputs)))):
             self._fill(given)
             outputs, _ = self._outputs(step(*(given if step is self else self.inputs)))
             for number, array in enumerate(outputs):
@@ -286,7 +331,7 @@ class Replay:
             raise RuntimeError(
                 f"cuda.graph: a replay of {self.name} gave another result than running it: {what} "
                 f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
-                f"from call to call but the inputs and the model. Nothing has been changed"
+                f"from call to call but the inputs and the model"
             )
 
     # ------------------------------------------------------------------------------ small parts
@@ -296,7 +341,7 @@ class Replay:
         for x, place in zip(inputs, self.inputs, strict=True):
             there = to_device(x._data, self.device)
             place._data[...] = there
-            mark_written(place._data)
+            mark_written(place._data)  # with which what the host knew is forgotten
             hand_on_host_copy(there, place._data)
 
     def _restore(self, kept: list[Array]) -> None:
@@ -305,12 +350,11 @@ class Replay:
             mark_written(buffer._data)
 
 
-def _turned_round(x: Tensor) -> Tensor:
-    """Other numbers, of the same kind: the elements from the last to the first. Integers stay."""
-    if x.dtype.kind != "f":
-        return x
+def _altered(x: Tensor) -> Tensor:
+    """Other numbers that are as good: the elements from the last to the first, and smaller."""
     with on_device_of(x._data):
-        return Tensor._wrap(array_module(x._data).flip(x._data).copy())
+        turned = array_module(x._data).flip(x._data)
+        return Tensor._wrap(turned * 0.75 if x.dtype.kind == "f" else turned.copy())
 
 
 def _on_host(array: Array) -> np.ndarray[Any, Any]:
@@ -319,7 +363,16 @@ def _on_host(array: Array) -> np.ndarray[Any, Any]:
 
 
 def _largest(value: np.ndarray[Any, Any] | None) -> float:
-    return 0.0 if value is None or not value.size else float(np.abs(value).max())
+    """The largest element but for what is infinite or no number."""
+    return 0.0 if value is None else float(np.abs(value[np.isfinite(value)]).max(initial=0))
+
+
+def _refuse_gradient(name: str, number: int, x: Tensor) -> None:
+    if x.requires_grad:
+        raise ValueError(
+            f"{name}: input {number} requires a gradient, and only parameters get one; "
+            f"pass .detach()"
+        )
 
 
 def graph(step: Step, *inputs: Tensor, model: Module) -> Replay:
@@ -336,21 +389,23 @@ def graph(step: Step, *inputs: Tensor, model: Module) -> Replay:
             loss = replay(x, labels)
             optimizer.step()
 
-    The step is run five times while it is captured and checked; buffers and gradients are put back
-    afterwards. It ends before ``optimizer.step()``, which stays an ordinary call, as do
-    ``clip_grad_norm_`` and schedules: their numbers change from step to step.
+    The step is run five times while it is captured and checked; buffers and gradients of the model
+    are put back afterwards. It ends before ``optimizer.step()``, which stays an ordinary call, as
+    do ``clip_grad_norm_`` and schedules: their numbers change from step to step. (PyTorch's
+    function of this kind is ``torch.cuda.make_graphed_callables``.)
 
     Args:
         step: takes the inputs; begins with ``zero_grad``, calls ``backward``, returns a Tensor or a
-            tuple of them. All that it does besides is done now and not in a replay.
-        inputs: an example of them, with which it is captured: values that training may see.
+            tuple of them. What its Python does besides is done now, and not in a replay.
+        inputs: an example of them, with which it is captured: a batch from training.
         model: the module whose parameters it gives gradients to, on a GPU.
 
     Raises:
         TypeError, ValueError: an argument is not of this kind.
         RuntimeError: the step cannot be captured: it draws random numbers (dropout), reads a number
-            (``item()``), moves an array to the GPU, or makes a product of other than two matrices;
-            or a replay differs from it. Everything is as before then.
+            (``item()``), moves an array to the GPU, makes a product of other than two matrices, or
+            trains or changes something besides the model; or a replay differs from it. The model is
+            as before then.
 
     Source: NVIDIA, "CUDA C++ Programming Guide", chapter "CUDA Graphs".
     """

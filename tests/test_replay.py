@@ -1,7 +1,8 @@
 """``mg.cuda.graph``: a replay does what the step does, and what it cannot do it refuses."""
 
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import minigrad as mg
 from minigrad import functional as F
 from minigrad import nn, optim
 from minigrad.backend import capture
+from minigrad.replay import Replay
 from tests.cuda.raw_module import DryRawModule
 from tests.devices import cuda, emulated, strict, use_kernels
 from tests.strict_cupy.runtime import Graph, Stream
@@ -91,8 +93,10 @@ def test_training_by_replays_is_training(
         optimizer, step = make(model.parameters()), step_of(model)
         schedule = optim.StepLR(optimizer, step_size=2, gamma=0.5)
         if replayed:
-            x, labels = mg.ones(BATCH, INPUTS, dtype=np.float64), mg.tensor([1] * BATCH)
-            step = mg.cuda.graph(step, x.to(gpu), labels.to(gpu), model=model)
+            generator = np.random.default_rng(5)  # of its own: the batches are drawn alike below
+            x = mg.tensor(generator.normal(size=(BATCH, INPUTS)), device=gpu)
+            labels = mg.tensor(generator.integers(0, CLASSES, BATCH), device=gpu)
+            step = mg.cuda.graph(step, x, labels, model=model)
         losses = []
         for _ in range(5):
             x, labels = batch(gpu)
@@ -157,7 +161,7 @@ def test_what_is_returned_is_not_overwritten_by_the_next_replay(gpu: str) -> Non
 
 
 def test_gradients_are_the_replays_even_after_other_ones(gpu: str) -> None:
-    model, step = network(gpu), None
+    model = network(gpu)
     step = step_of(model)
     replay = mg.cuda.graph(step, *batch(gpu), model=model)
     one, two = batch(gpu), batch(gpu)
@@ -180,9 +184,12 @@ def test_the_whole_state_is_as_before(gpu: str) -> None:
     assert capture.product is None
 
 
-def test_evaluation_can_be_captured(gpu: str) -> None:
-    model = network(gpu).eval()
-    x, _ = batch(gpu)
+def test_evaluation_can_be_captured_and_leaves_gradients_alone(gpu: str) -> None:
+    model = network(gpu)
+    x, labels = batch(gpu)
+    step_of(model.train())(x, labels)
+    model.eval()
+    gradient = model[0].weight.grad
 
     def predict(x: mg.Tensor) -> mg.Tensor:
         with mg.no_grad():
@@ -193,7 +200,43 @@ def test_evaluation_can_be_captured(gpu: str) -> None:
     np.testing.assert_allclose(
         replay(other).cpu().numpy(), predict(other).cpu().numpy(), rtol=1e-5, atol=1e-6
     )
-    assert model[0].weight.grad is None
+    assert model[0].weight.grad is gradient
+    assert gradient is not None
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_what_the_step_does_to_gradients_a_replay_does(set_to_none: bool, gpu: str) -> None:
+    """Of a parameter that is used, and of one that is not."""
+    model = network(gpu)
+    model.add_module("spare", nn.Linear(2, 2).to(gpu))
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        model.zero_grad(set_to_none)
+        loss = F.cross_entropy(model[:4](x), labels)
+        loss.backward()
+        return loss
+
+    found = []
+    one = batch(gpu)
+    for compute in (step, mg.cuda.graph(step, *one, model=model)):
+        model.spare.weight.grad = mg.ones(2, 2, device=gpu)
+        compute(*one)
+        left = model.spare.weight.grad
+        found.append((None if left is None else left.tolist(), model[0].weight.grad.tolist()))
+    assert found[0][0] == (None if set_to_none else [[0, 0], [0, 0]])
+    assert found[1][0] == found[0][0]
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-5, atol=1e-7)
+
+
+def test_a_gradient_that_was_replaced_comes_back(gpu: str) -> None:
+    model = network(gpu)
+    replay, one = mg.cuda.graph(step_of(model), *batch(gpu), model=model), batch(gpu)
+    replay(*one)
+    gradient = model[0].weight.grad
+    expected = gradient.tolist()
+    gradient.data = gradient.data * 0.5
+    replay(*one)
+    np.testing.assert_allclose(model[0].weight.grad.tolist(), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_model_may_have_buffers_alone(gpu: str) -> None:
@@ -210,7 +253,7 @@ def test_an_interrupted_capture_leaves_nothing_behind(emulated: str) -> None:
     model, calls = network(emulated), iter(range(9))
 
     def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
-        if next(calls) == 4:  # twice to see what it does, twice to warm up
+        if next(calls) == 2:  # after two to warm up
             raise KeyboardInterrupt
         return step_of(model)(x, labels)
 
@@ -248,6 +291,90 @@ def test_a_linear_layer_without_bias_and_a_product_of_tensors(gpu: str) -> None:
     same(snapshot(model), expected[1], 1e-5)
 
 
+def test_a_graph_holds_what_the_step_reads_besides(emulated: str) -> None:
+    """Class weights that nobody else holds any more: on a GPU others would get their memory."""
+    model = network(emulated)
+    weight = [mg.tensor([1.0, 2.0, 3.0, 4.0], device=emulated)]
+    added = [mg.tensor([[0.5] * CLASSES], device=emulated)]
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        model.zero_grad()
+        logits = model(x)
+        bias = logits.detach() * 0
+        bias += added[0]
+        loss = F.cross_entropy(logits + bias, labels, weight=weight[0])
+        loss.backward()
+        return loss
+
+    replay = mg.cuda.graph(step, *batch(emulated), model=model)
+    held = [weakref.ref(tensors.pop()._data) for tensors in (weight, added)]
+    assert all(any(reference() is memory for memory in replay.read) for reference in held)
+
+
+def test_losses_of_labels_that_are_looked_up(gpu: str) -> None:
+    """Without reading them back: as images of labels, of few bits, smoothed, by nll_loss."""
+    model = network(gpu)
+
+    def step(x: mg.Tensor, labels: mg.Tensor, few: mg.Tensor, rows: mg.Tensor) -> mg.Tensor:
+        model.zero_grad()
+        logits = model(x)
+        loss = F.cross_entropy(logits, few) + F.nll_loss(logits.log_softmax(1), labels)
+        loss = loss + F.cross_entropy(logits, labels, label_smoothing=0.1)
+        loss = loss + F.cross_entropy(logits.T.reshape(1, CLASSES, BATCH), rows)
+        loss.backward()
+        return loss
+
+    def inputs() -> tuple[mg.Tensor, ...]:
+        x, labels = batch(gpu)
+        host = labels.cpu().numpy()
+        few, rows = host.astype(np.uint8), host.reshape(1, -1)
+        return x, labels, mg.tensor(few, device=gpu), mg.tensor(rows, device=gpu)
+
+    replay, others = mg.cuda.graph(step, *inputs(), model=model), inputs()
+    expected = step(*others).item(), snapshot(model)
+    assert replay(*others).item() == pytest.approx(expected[0], rel=1e-5)
+    same({k: v for k, v in snapshot(model).items() if "grad" in k},
+         {k: v for k, v in expected[1].items() if "grad" in k}, 1e-5)  # fmt: skip
+    others[2].add_(CLASSES)
+    with pytest.raises(IndexError, match="cross_entropy: a label is"):
+        replay(*others)
+
+
+class Results(NamedTuple):
+    loss: mg.Tensor
+    logits: mg.Tensor
+
+
+def test_several_results_come_as_the_step_gives_them(gpu: str) -> None:
+    model = network(gpu)
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> Results:
+        model.zero_grad()
+        logits = model(x)
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        return Results(loss, logits)
+
+    found = mg.cuda.graph(step, *batch(gpu), model=model)(*batch(gpu))
+    assert type(found) is Results
+    assert found.logits.shape == (BATCH, CLASSES)
+
+
+def test_the_mean_of_a_linear_layer(gpu: str) -> None:
+    """The gradient of a mean is one number, repeated without memory of its own."""
+    model = network(gpu)
+
+    def step(x: mg.Tensor) -> mg.Tensor:
+        model.zero_grad()
+        mean = model(x).mean()
+        mean.backward()
+        return mean
+
+    one = batch(gpu)[0]
+    replay = mg.cuda.graph(step, batch(gpu)[0], model=model)
+    assert replay(one).item() == pytest.approx(step(one).item(), rel=1e-5)
+
+
 # --------------------------------------------------------- what changes between the replays
 
 
@@ -262,6 +389,16 @@ def test_labels_are_checked_at_each_replay(gpu: str) -> None:
         replay(x, wrong)
     same(snapshot(model), before)
     replay(x, labels)
+
+
+def test_labels_that_the_host_does_not_know_are_looked_at(gpu: str) -> None:
+    """Right labels that it knows of have been there just before."""
+    model = network(gpu)
+    x, labels = batch(gpu)
+    replay = mg.cuda.graph(step_of(model), x, labels + 0, model=model)
+    replay(x, labels)
+    with pytest.raises(IndexError, match="a label is"):
+        replay(x, labels + CLASSES)
 
 
 def test_an_index_is_checked_at_each_replay(gpu: str) -> None:
@@ -287,12 +424,16 @@ def test_another_batch_size_is_refused_and_says_what_to_do(gpu: str) -> None:
         replay(x)
     with pytest.raises(TypeError, match="input 1 is a list, expected a Tensor"):
         replay(x, [1, 2])
+    with pytest.raises(ValueError, match="input 0 requires a gradient"):
+        replay(x.requires_grad_(), labels)
 
 
 CHANGES: dict[str, tuple[str, Callable[[nn.Sequential], object]]] = {
     "mode": ("training of the model", lambda m: m.eval()),
     "mode of a layer": ("training of 1", lambda m: m[1].eval()),
     "a number": ("momentum of 1", lambda m: setattr(m[1], "momentum", 0.5)),
+    "a function": ("act of 4", lambda m: setattr(m[4], "act", lambda x: 2.0)),
+    "forward": ("forward of 2", lambda m: setattr(m[2], "forward", lambda x: x * 2)),
     "frozen": ("requires_grad of 0.weight", lambda m: m[0].weight.requires_grad_(False)),
     "other memory": (
         "the memory of 3.bias",
@@ -321,6 +462,7 @@ CHANGES: dict[str, tuple[str, Callable[[nn.Sequential], object]]] = {
 def test_a_model_that_has_changed_is_not_replayed(case: str, gpu: str) -> None:
     what, change = CHANGES[case]
     model = network(gpu)
+    model.append(Unfit(lambda x: 1.5))
     replay = mg.cuda.graph(step_of(model), *batch(gpu), model=model)
     one = batch(gpu)
     replay(*one)
@@ -423,6 +565,109 @@ def test_an_optimiser_and_a_schedule_stay_outside(gpu: str) -> None:
             mg.cuda.graph(step, *batch(gpu), model=model)
 
 
+def test_a_module_may_count_its_calls(gpu: str) -> None:
+    model, x = network(gpu), batch(gpu)
+    model.calls = 0
+    step = step_of(model)
+
+    def counting(*inputs: mg.Tensor) -> mg.Tensor:
+        model.calls += 1
+        return step(*inputs)
+
+    replay = mg.cuda.graph(counting, *batch(gpu), model=model)
+    assert model.calls == 5, "as the docstring says"
+    assert replay(*x).item() == pytest.approx(step(*x).item(), rel=1e-5)
+    counting(*x)
+    with pytest.raises(RuntimeError, match="calls of the model is not what it was"):
+        replay(*x)
+
+
+def test_only_the_model_is_trained(gpu: str) -> None:
+    """A gradient of anything else would be there once, and never again."""
+    model, other = network(gpu), mg.ones(CLASSES, device=gpu).requires_grad_()
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        model.zero_grad()
+        loss = F.cross_entropy(model(x) * other, labels)
+        loss.backward()
+        return loss
+
+    with pytest.raises(
+        RuntimeError, match=r"a gradient to a tensor of shape \(4,\), which is no p"
+    ):
+        mg.cuda.graph(step, *batch(gpu), model=model)
+    assert other.grad is None
+
+
+@pytest.mark.parametrize("what", ["total", "parameter", "other model"])
+def test_what_a_replay_would_change_unnoticed_is_refused(what: str, gpu: str) -> None:
+    model, other = network(gpu), nn.BatchNorm1d(CLASSES, affine=False).to(gpu)
+    total = mg.zeros((), device=gpu)
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        model.zero_grad()
+        logits = model(x)
+        loss = F.cross_entropy(other(logits) if what == "other model" else logits, labels)
+        loss.backward()
+        with mg.no_grad():
+            if what == "total":
+                total.add_(loss)
+            if what == "parameter":
+                model[0].bias.mul_(0.99)
+        return loss
+
+    shape = {"total": r"\(\)", "parameter": r"\(5,\)", "other model": r"\(4,\)|\(\)"}[what]
+    with pytest.raises(
+        RuntimeError, match=f"changes a tensor of shape ({shape}) in place, which is"
+    ):
+        mg.cuda.graph(step, *batch(gpu), model=model)
+
+
+def test_a_tensor_made_in_the_step_may_be_changed_in_place(gpu: str) -> None:
+    model = network(gpu)
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        loss = step_of(model)(x, labels).detach()
+        loss.mul_(2)
+        x.mul_(3)  # an input is copied anew for each replay
+        return loss + x.sum()
+
+    x, labels = batch(gpu)
+    replay = mg.cuda.graph(step, x, labels, model=model)
+    x, labels = batch(gpu)
+    found = replay(x, labels).item(), replay(x, labels).item()
+    assert found[0] == found[1] == pytest.approx(step(x, labels).item(), rel=1e-5)
+
+
+def test_how_near_a_replay_must_be() -> None:
+    """A gradient that is 0 but for rounding is compared with the others; what is infinite or no
+    number must be where it was, and does not excuse the rest."""
+    replay = object.__new__(Replay)
+    replay.name = "step"
+
+    def near(name: str, value: Any, expected: Any, beside: float = 1.0) -> bool:
+        floats = {name: np.float32(value), "the gradient of b": np.float32([beside])}
+        wanted = {name: np.float32(expected), "the gradient of b": np.float32([beside])}
+        try:
+            replay._compare(floats, wanted)
+        except RuntimeError:
+            return False
+        return True
+
+    inf, nan = float("inf"), float("nan")
+    assert near("output 0", [1.0005, 2], [1, 2])
+    assert not near("output 0", [1.005, 2], [1, 2])
+    assert not near("output 0", [1e-9], [-2e-9])
+    assert near("the gradient of a", [1e-9], [-2e-9])
+    assert not near("the gradient of a", [1e-9], [-2e-9], beside=1e-6)
+    assert near("output 0", [inf, nan, 1], [inf, nan, 1])
+    assert not near("output 0", [5, inf], [1, inf])
+    assert not near("output 0", [5, nan], [1, nan])
+    assert not near("output 0", [1, 2], [1, nan])
+    with pytest.raises(RuntimeError, match="a differs"):
+        replay._compare({"a": None}, {"a": np.float32([1])})
+
+
 def test_gradients_that_add_up_are_noticed(gpu: str) -> None:
     model = network(gpu)
 
@@ -432,7 +677,7 @@ def test_gradients_that_add_up_are_noticed(gpu: str) -> None:
         return loss
 
     with pytest.raises(
-        RuntimeError, match=r"gradient of 0\.weight in the first run differs.*zero_"
+        RuntimeError, match=r"gradient of 0\.weight in the second run differs.*zero_"
     ):
         mg.cuda.graph(step, *batch(gpu), model=model)
     assert model[0].weight.grad is None
@@ -506,7 +751,13 @@ def test_arguments_that_do_not_fit(gpu: str) -> None:
         mg.cuda.graph(step, x.detach(), labels, model=model)
     handle.remove()
     with pytest.raises(IndexError, match="a label is 9"):  # the step's own error
-        mg.cuda.graph(step, x.detach(), labels * 0 + 9, model=model)
+        mg.cuda.graph(step, x.detach(), labels * 0 + mg.arange(9, 16, device=gpu), model=model)
+    for number, given in (
+        (0, (x.detach() * 0, labels)),
+        (1, (x.detach(), labels * 0 + 1)),
+    ):
+        with pytest.raises(ValueError, match=f"input {number} is zero, or the same from"):
+            mg.cuda.graph(step, *given, model=model)
 
 
 def test_the_stand_in_fails_on_what_a_capture_would_bake_in(emulated: str) -> None:

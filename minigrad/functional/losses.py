@@ -7,7 +7,7 @@ import numpy as np
 from .. import ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import CPU, host_copy, repeated_in_replays, to_device
+from ..backend import CPU, array_module, host_copy, on_device_of, repeated_in_replays, to_device
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
@@ -98,7 +98,7 @@ def cross_entropy(
     classes = input.shape[axis] if input.ndim else 0
     if not probabilities:
         logits, labels = _rows_of_classes("cross_entropy", input, target)
-        _check_labels("cross_entropy", labels, classes, ignore_index)
+        _check_labels("cross_entropy", target, classes, ignore_index)
         if weight is None and label_smoothing == 0:
             loss = apply(ops.SoftmaxCrossEntropy(reduction, ignore_index), logits, labels)
             return loss.reshape(target.shape) if reduction == "none" else loss
@@ -131,7 +131,7 @@ def _weight_of(target: Tensor, weight: Tensor | None, ignore_index: int, input: 
     if weight is None:
         return counted
     valid = target * (target != ignore_index).to(target.dtype)
-    return weight[valid] * counted
+    return apply(ops.GetItem((valid._data,)), weight) * counted  # the labels were checked
 
 
 def nll_loss(
@@ -149,12 +149,13 @@ def nll_loss(
     expect_tensors("nll_loss", ("weight",), target=target, weight=weight)
     rows, labels = _rows_of_classes("nll_loss", input, target)
     classes = rows.shape[1]
-    _check_labels("nll_loss", labels, classes, ignore_index)
+    _check_labels("nll_loss", target, classes, ignore_index)
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
     weights = _weight_of(labels, weight, ignore_index, input)
     valid = labels * (labels != ignore_index).to(labels.dtype)
-    row = to_device(np.arange(len(labels)), rows.device)
+    with on_device_of(rows._data):
+        row = array_module(rows._data).arange(len(labels))
     loss = -apply(ops.GetItem((row, valid._data)), rows) * weights  # the labels were checked
     if reduction == "none":
         return loss.reshape(target.shape)

@@ -233,6 +233,8 @@ def linear_backward(
     op: ops.Linear, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """The products as in the rule, and db in two stages."""
+    if grad.ndim == 2:
+        grad = array_module(grad).ascontiguousarray(grad)
     if not is_matrix(grad):
         return None
     dx, dw = op.needs_input_grad[:2]

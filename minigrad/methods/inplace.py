@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays import as_array
-from ..backend import Array, array_module, device_of, on_device_of
+from ..backend import Array, array_module, capture, device_of, memory_of, on_device_of
 from ..gradmode import mode
 from ..writes import mark_written
 from .base import Base
@@ -44,6 +44,8 @@ class InPlace(Base):
                     f"{name}: operands are on {device_of(self._data)} and "
                     f"{device_of(other._data)}, expected one device"
                 )
+            if capture.product is not None:
+                capture.read += memory_of(other._data)
             return other._data
         if isinstance(other, (bool, int, float, np.generic)):
             return other

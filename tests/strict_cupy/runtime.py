@@ -1,7 +1,7 @@
 """``cupy.cuda`` of the stand-in: two devices, events, graphs, a count of the memory held.
 
 While a stream is captured nothing is computed. What would be is noted in ``recorded``, its results
-are filled with NaN (or the smallest integer), and ``Graph.launch`` does it all, in the same memory.
+are filled with NaN (integers with 0), and ``Graph.launch`` does it all, in the same memory.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ class Device:
         """Nothing to wait for: each launch has ended when it returns."""
         if Stream.recorded is not None:
             raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: synchronize")
+        Stream.busy.clear()
 
     def __enter__(self) -> "Device":
         self._before.append(Device._current)
@@ -56,6 +57,10 @@ class Device:
 
     def __repr__(self) -> str:
         return f"<stand-in for CUDA Device {self.id}>"
+
+
+class WrongOnGPU(AssertionError):
+    """A GPU would go on here, with a number that is wrong or not determined."""
 
 
 class CUDARuntimeError(RuntimeError):
@@ -104,9 +109,6 @@ class MemoryPool:
     def free_all_blocks(self) -> None:
         self.emptied += 1
 
-    def malloc(self, size: int) -> Any:
-        raise AssertionError("arrays of the stand-in come from NumPy")
-
 
 class Stream:
     """Work in order. Only the capture is modelled."""
@@ -115,7 +117,9 @@ class Stream:
     recorded: list[Callable[[], Any]] | None = None
     """What the current capture has noted; None while there is none."""
     memory: ClassVar[list[Any]] = []
-    """The arrays made meanwhile: a pool of memory keeps what they leave for nobody else."""
+    """The arrays made meanwhile: their allocator keeps what they leave for nobody else."""
+    busy: ClassVar[set[Any]] = set()
+    """The streams that may not have finished: None is the default one."""
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.non_blocking, self.ptr = non_blocking, id(self)
@@ -132,10 +136,13 @@ class Stream:
     def synchronize(self) -> None:
         if Stream.recorded is not None:
             raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: synchronize")
+        Stream.busy.discard(self)
 
     def begin_capture(self, mode: int | None = None) -> None:
         if Stream.current is not self or not self.non_blocking:
             raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: not this stream")
+        assert Allocator.current is not None, "a capture in memory that others are given too"
+        assert self not in Stream.busy, "a capture while the stream is at work"
         Stream.recorded, Stream.memory = [], []
 
     def end_capture(self) -> "Graph":
@@ -171,19 +178,37 @@ def postponed(work: Callable[[], Any]) -> bool:
     return True
 
 
+def launched() -> None:
+    """Note that the current stream has work, which must not depend on an unfinished other one."""
+    streams = {stream for stream in Stream.busy if stream is not Stream.current}
+    alone = Stream.current is not None and Stream.current.non_blocking
+    if any(alone or (stream is not None and stream.non_blocking) for stream in streams):
+        raise WrongOnGPU("a launch beside the work of a stream that does not wait; synchronise")
+    Stream.busy.add(Stream.current)
+
+
 def poison(array: Any) -> None:
     """Fill memory with what nobody could take for a result."""
     if array.dtype.kind == "f":
         array[...] = np.nan
     elif array.dtype.kind in "iu":
-        array[...] = np.iinfo(array.dtype).min
+        array[...] = 0  # as it may be used as an index, if only for the shape of what it picks
+
+
+class Allocator:
+    """Who is asked for memory. It is NumPy's all the same."""
+
+    current: Callable[[int], Any] | None = None
 
 
 @contextlib.contextmanager
-def using_allocator(allocator: Any) -> Iterator[None]:
-    """Memory is NumPy's whoever is named."""
-    assert isinstance(getattr(allocator, "__self__", None), MemoryPool)
-    yield
+def using_allocator(allocator: Callable[[int], Any] | None) -> Iterator[None]:
+    """Only who is named is modelled."""
+    before, Allocator.current = Allocator.current, allocator
+    try:
+        yield
+    finally:
+        Allocator.current = before
 
 
 NUMBERS = linalg.API["cublas"]

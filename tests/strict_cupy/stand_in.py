@@ -34,8 +34,10 @@ from tests.strict_cupy.runtime import (
     CUDARuntimeError,
     Graph,
     Stream,
+    WrongOnGPU,
     cuda,
     current_device_id,
+    launched,
     poison,
     pools,
     postponed,
@@ -59,10 +61,6 @@ ATOMIC = {
 }
 
 
-class WrongOnGPU(AssertionError):
-    """CuPy would go on here, with a number that is wrong or not determined."""
-
-
 class HiddenSync(AssertionError):
     """A copy to the host within ``no_sync()``."""
 
@@ -81,6 +79,7 @@ class Meter:
 
     def launch(self, name: str) -> None:
         if Stream.recorded is None:  # else it is the graph that is launched, later
+            launched()
             self.launches[name] += 1
 
     def upload(self, what: str) -> None:
@@ -91,6 +90,7 @@ class Meter:
     def sync(self, what: str) -> None:
         if Stream.recorded is not None:
             raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what}")
+        Stream.busy.discard(Stream.current)
         self.syncs[what] += 1
         if self.forbidden:
             raise HiddenSync(f"{what} copies from the device to the host, and waits for it")
@@ -606,7 +606,9 @@ def _erf(x: ndarray) -> Any:
 
 
 def modules() -> dict[str, types.ModuleType]:
-    """The stand-in under the names it is imported by: entries for ``sys.modules``."""
+    """The stand-in under the names it is imported by, with idle streams: entries for
+    ``sys.modules``."""
+    Stream.busy.clear()
     cupyx, scipy, special = map(types.ModuleType, ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))
     special.__dict__["erf"] = _erf
     scipy.__dict__["special"] = special

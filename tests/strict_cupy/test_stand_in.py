@@ -279,7 +279,7 @@ def test_tf32_keeps_ten_bits() -> None:
 def captured(work: Callable[[], Any]) -> tuple[Any, Any]:
     """What ``work`` returned while it was captured, and the graph."""
     stream = cp.cuda.Stream(non_blocking=True)
-    with stream:
+    with stream, cp.cuda.using_allocator(lambda size: None):
         stream.begin_capture()
         try:
             return work(), stream.end_capture()
@@ -337,6 +337,32 @@ def test_a_capture_refuses_what_cuda_and_cupy_refuse(case: str) -> None:
     with pytest.raises(kind, match=message):
         captured(lambda: work(x))
     assert (x + 1).get().shape == (2, 3)  # the capture is over
+
+
+def test_a_capture_needs_memory_of_its_own_and_an_idle_stream() -> None:
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        with pytest.raises(AssertionError, match="memory that others are given"):
+            stream.begin_capture()
+        with cp.cuda.using_allocator(lambda size: None):
+            cp.cuda.Device().synchronize()
+            assert on_device().size + (on_device() + 1).size == 12
+            with pytest.raises(AssertionError, match="while the stream is at work"):
+                stream.begin_capture()
+            stream.synchronize()
+
+
+def test_a_stream_that_waits_for_no_other_is_waited_for() -> None:
+    stream = cp.cuda.Stream(non_blocking=True)
+    x = on_device() + 1
+    with stream:
+        with pytest.raises(WrongOnGPU, match="does not wait"):
+            x + 1
+        cp.cuda.Device().synchronize()
+        y = x + 1
+    with pytest.raises(WrongOnGPU, match="does not wait"):
+        y + 1
+    stream.synchronize()
+    assert (y + 1).shape == (2, 3)
 
 
 def test_only_the_current_stream_is_captured_and_not_the_default_one() -> None:
