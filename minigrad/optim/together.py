@@ -43,6 +43,8 @@ class Together:
         self.places = [slice(start, stop) for start, stop in pairwise(ends)]
         self.size = ends[-1]
         self.blocks = list(self._divide())
+        self.memory = np.empty(min(self.size, BLOCK), self.weights[0].dtype)
+        self.rooms: dict[int, tuple[Array, list[Array]]] = {}
         self.sent: dict[Any, Array] = {}  # what kernels keep on a GPU from step to step
         self.state: State = {}
         self.views: list[Array] = []
@@ -65,6 +67,15 @@ class Together:
                 yield slice(first, last + 1), slice(begin - start, end - start), slice(begin, end)
             first = last + 1
 
+    def _room(self, members: slice, block: slice) -> tuple[Array, list[Array]]:
+        """Memory for the parameters of a block, end to end, and for each of them: views, which are
+        made once."""
+        if members.start not in self.rooms:
+            start = block.start
+            parts = [self.memory[p.start - start : p.stop - start] for p in self.places[members]]
+            self.rooms[members.start] = self.memory[: block.stop - start], parts
+        return self.rooms[members.start]
+
     def still_holds(self, parameters: list[Tensor], states: list[State]) -> bool:
         """Whether these are the parameters, with the same arrays, and the states are untouched."""
         if len(parameters) != len(self.parameters):
@@ -77,7 +88,7 @@ class Together:
             and all(map(is_, states, self.states))
             and len(arrays) == len(self.views)
             and all(map(is_, arrays, self.views))
-            and all(state.keys() == known.keys() for state in states)
+            and all([state.keys() == known.keys() for state in states])
             and all(state[n] == v for n, v in known.items() if not is_array(v) for state in states)
         )
 
@@ -91,11 +102,11 @@ class Together:
             if len(lines) == 1:
                 rule(lines[0][within], grads[0].reshape(-1)[within], state)
             else:
-                w = np.concatenate(lines)
+                w, parts = self._room(members, place)
+                np.concatenate(lines, out=w)
                 rule(w, np.concatenate(grads, None), state)
-                start = place.start
-                for line, spot in zip(lines, self.places[members], strict=True):
-                    line[:] = w[spot.start - start : spot.stop - start]
+                for line, part in zip(lines, parts, strict=True):
+                    line[...] = part
             for name, value in state.items():
                 if not is_array(value):
                     after[name] = value
