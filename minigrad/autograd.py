@@ -40,19 +40,27 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
         TypeError: an input is no Tensor, or the inputs are on different devices or of different
             floating types.
     """
+    arrays: list[Array] = []
+    parents: list[Any] = []
+    wanted = False
     try:
-        arrays = [x._data for x in inputs]
+        for x in inputs:
+            arrays.append(x._data)
+            if x._requires_grad:
+                # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
+                parents.append(x.grad_fn or x)
+                wanted = True
+            else:
+                parents.append(None)
     except AttributeError:
         kinds = ", ".join(type(x).__name__ for x in inputs)
         raise TypeError(f"{op.name}: inputs are {kinds}, expected Tensors") from None
     first = arrays[0]
-    kind = type(first)
-    if len(arrays) > 1:
-        dtype = first.dtype
-        for array in arrays:
-            if type(array) is not kind or array.dtype is not dtype:
-                _check_alike(op, arrays)
-                break
+    kind, dtype = type(first), first.dtype
+    for array in arrays:
+        if type(array) is not kind or array.dtype is not dtype:
+            _check_alike(op, arrays)
+            break
     if kind is np.ndarray:
         out = kernels.forward(op, arrays)
     else:
@@ -63,27 +71,20 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
         with on_device_of(first):
             out = kernels.forward(op, arrays)
     result = inputs[0]._new(out)
-    if mode.enabled:
-        for x in inputs:
-            if x._requires_grad:
-                record(op, inputs, result)
-                break
+    if wanted and mode.enabled:
+        op.order, op.parents, op.kept = tick(), parents, _kept(op, result._data, arrays)
+        result._requires_grad, result.grad_fn = True, op
     return result
 
 
-def record(op: Op, inputs: tuple["Tensor", ...], result: "Tensor") -> None:
-    """Make ``op`` the node of the graph that ``result`` comes from."""
-    op.order = tick()
-    out, keeps = result._data, op.keeps_inputs
-    parents: list[Any] = []
-    kept: list[Any] = [out if op.keeps_output else shape_of(out.shape)]
-    for i, x in enumerate(inputs):
-        # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
-        parents.append((x.grad_fn or x) if x._requires_grad else None)
-        array = x._data
-        kept.append(array if keeps is True or i in keeps else shape_of(array.shape))
-    op.parents, op.kept = parents, kept
-    result._requires_grad, result.grad_fn = True, op
+def _kept(op: Op, out: Array, arrays: list[Array]) -> list[Any]:
+    """Output and inputs, with no more than the shape of those that ``backward`` does not read."""
+    kept: list[Any] = [out, *arrays]
+    for place in op.unread:
+        if place >= len(kept):  # an input that may be left out
+            break
+        kept[place] = shape_of(kept[place].shape)
+    return kept
 
 
 def _check_alike(op: Op, arrays: list[Array]) -> None:

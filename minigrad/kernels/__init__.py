@@ -27,9 +27,7 @@ Table = Mapping[type[Op], Kernel]
 
 
 def _tables(array: Array) -> tuple[Table, Table]:
-    """The forward and the backward kernels for the library that made ``array``."""
-    if type(array) is np.ndarray:
-        return cpu.FORWARD, cpu.BACKWARD
+    """The forward and the backward kernels for ``array``, which is none of NumPy's own kind."""
     if array_module(array) is np:  # NumPy's numbers, and subclasses of its arrays
         return {}, {}
     return cuda.FORWARD, cuda.BACKWARD
@@ -79,7 +77,8 @@ def update_running_statistics(
 
 def forward(op: Op, arrays: list[Array]) -> Array:
     """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
-    kernel = _tables(arrays[0])[0].get(type(op))
+    table = cpu.FORWARD if type(arrays[0]) is np.ndarray else _tables(arrays[0])[0]
+    kernel = table.get(type(op))
     if kernel is not None:
         out = kernel(op, *arrays)
         if out is not None:
@@ -89,7 +88,8 @@ def forward(op: Op, arrays: list[Array]) -> Array:
 
 def backward(op: Op, grad: Array, kept: Sequence[Any]) -> Any:
     """The gradients of the inputs of ``op``, likewise."""
-    kernel = _tables(grad)[1].get(type(op))
+    table = cpu.BACKWARD if type(grad) is np.ndarray else _tables(grad)[1]
+    kernel = table.get(type(op))
     if kernel is not None:
         shares = kernel(op, grad, *kept)
         if shares is not None:

@@ -27,8 +27,9 @@ Three conventions make the same few lines serve for every purpose:
 """
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,8 +42,8 @@ class Op:
     keeps: ClassVar[tuple[str, ...]] = ()
     """The arguments of ``backward``, besides ``grad``, whose values it reads."""
 
-    keeps_output: ClassVar[bool] = False
-    keeps_inputs: ClassVar[tuple[int, ...] | Literal[True]] = ()  # positions; True: all of them
+    unread: ClassVar[Sequence[int]] = range(sys.maxsize)
+    """The others, as positions: 0 is the output, 1 the first input."""
 
     order: int = 0
     parents: Sequence[Any] = ()
@@ -53,19 +54,19 @@ class Op:
     _memo: tuple[tuple[Any, ...], Any] | None = None
 
     def __init_subclass__(cls) -> None:
-        """Turn the names in ``keeps`` into positions, once per class."""
+        """From the names in ``keeps``, the positions of the others, once per class."""
         if not {"backward", "keeps"} & set(cls.__dict__):
             return
         code = cls.backward.__code__
-        output, *inputs = code.co_varnames[2 : code.co_argcount]  # after self and grad
+        output, *inputs = names = code.co_varnames[2 : code.co_argcount]  # after self and grad
         unknown = set(cls.keeps) - set(code.co_varnames)
         if unknown:
             raise TypeError(f"{cls.__name__}.keeps names {unknown}, which backward does not take")
-        cls.keeps_output = output in cls.keeps
         if inputs:
-            cls.keeps_inputs = tuple(i for i, name in enumerate(inputs) if name in cls.keeps)
+            cls.unread = tuple(i for i, name in enumerate(names) if name not in cls.keeps)
         else:  # backward(self, grad, y, *xs)
-            cls.keeps_inputs = code.co_varnames[code.co_argcount] in cls.keeps or ()
+            xs = code.co_varnames[code.co_argcount]
+            cls.unread = range(output in cls.keeps, 1 if xs in cls.keeps else sys.maxsize)
 
     @property
     def name(self) -> str:

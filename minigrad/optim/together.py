@@ -88,7 +88,7 @@ class Together:
             and all(map(is_, states, self.states))
             and len(arrays) == len(self.views)
             and all(map(is_, arrays, self.views))
-            and all([state.keys() == known.keys() for state in states])
+            and all(state.keys() == known.keys() for state in states)
             and all(state[n] == v for n, v in known.items() if not is_array(v) for state in states)
         )
 

@@ -154,8 +154,7 @@ def test_what_is_said_of_the_sigmoid():
     before = np.array([16], np.float32)
     assert op.backward(before, op.forward(before), before) > 0
     assert op.forward(np.array([-60.0]))[0] == pytest.approx(math.exp(-60), rel=1e-15)
-    assert not ops.Sigmoid.keeps_inputs
-    assert ops.Sigmoid.keeps_output
+    assert ops.Sigmoid.unread == (1,)
 
 
 @given(st.floats(-700, 700))

@@ -194,7 +194,7 @@ def test_embedding_of_no_and_of_one_index(rng):
 
 
 def test_embedding_keeps_the_index():
-    assert Embedding.keeps_inputs == (0,)
+    assert Embedding.unread == (0, 2)
 
 
 def test_one_hot():

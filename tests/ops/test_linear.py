@@ -188,5 +188,4 @@ def test_the_derivation_of_matmul(rng):
 
 
 def test_linear_keeps_its_input_and_weight_only():
-    assert Linear.keeps_inputs == (0, 1)
-    assert not Linear.keeps_output
+    assert Linear.unread == (0, 3)  # all but x and the weight

@@ -214,8 +214,7 @@ def test_a_shift_and_a_stretch_change_nothing(rng):
 
 def test_what_batch_norm_keeps():
     """x and gamma; x_hat and r through the memo, computed once for forward and backward."""
-    assert ops.BatchNorm.keeps_inputs == (0, 1)
-    assert not ops.BatchNorm.keeps_output
+    assert ops.BatchNorm.unread == (0, 3)  # all but x and gamma
     op = ops.BatchNorm(EPS)
     x = np.array([[1.5, 2.0], [3.5, -1.0]])
     op.forward(x)
