@@ -300,10 +300,10 @@ def _seed(output: "Tensor", gradient: "Tensor | None", name: str) -> "Tensor":
 
 def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
-    if isinstance(grad, Base):
-        return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
     dtype = like._data.dtype
     if type(grad) is not np.ndarray:
+        if isinstance(grad, Base):
+            return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
         follow(grad)
         grad = like._new(grad)._data  # of one of NumPy's numbers, an array
     if grad.dtype is not dtype:

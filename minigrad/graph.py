@@ -60,7 +60,8 @@ def backpropagate(
         if node not in grads:
             continue
         parents = node.parents
-        for parent, share in zip(parents, pull_back(node, grads.pop(node)), strict=True):
+        for i, share in enumerate(pull_back(node, grads.pop(node))):
+            parent = parents[i]
             if parent is not None and share is not None:
                 grads[parent] = grads[parent] + share if parent in grads else share
     return grads
