@@ -60,7 +60,10 @@ def backpropagate(
         if node not in grads:
             continue
         parents = node.parents
-        for i, share in enumerate(pull_back(node, grads.pop(node))):
+        shares = pull_back(node, grads.pop(node))
+        if len(shares) != len(parents):
+            raise ValueError(f"{len(shares)} contributions came back for {len(parents)} parents")
+        for i, share in enumerate(shares):
             parent = parents[i]
             if parent is not None and share is not None:
                 grads[parent] = grads[parent] + share if parent in grads else share
