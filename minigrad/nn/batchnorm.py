@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import functional as F
-from ..backend import on_device_of
+from .. import kernels
 from ..creation import ones, zeros
 from ..tensor import Tensor
 from ..writes import mark_written
@@ -152,10 +152,8 @@ class BatchNorm(Module):
             self.eps,
         )
         if updating:  # counted last: an input that was refused has not been seen
-            count = self.num_batches_tracked._data
-            with on_device_of(count):
-                count += 1
-            mark_written(count)
+            kernels.count_one(self.num_batches_tracked._data)
+            mark_written(self.num_batches_tracked._data)
         return y
 
     def _check(self, input: Tensor, by_batch: bool) -> None:
