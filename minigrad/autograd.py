@@ -95,10 +95,10 @@ def _check_alike(op: Op, arrays: list[Array]) -> None:
             f"{op.name}: inputs are on {' and '.join(devices)}, expected one device; "
             f"move them with .to({str(devices[0])!r})"
         )
-    types = list(dict.fromkeys(str(a.dtype) for a in arrays if a.dtype.kind == "f"))
+    types = list(dict.fromkeys(a.dtype for a in arrays if a.dtype.kind == "f"))
     if len(types) > 1:
         raise TypeError(
-            f"{op.name}: inputs are {' and '.join(types)}, expected one floating type; "
+            f"{op.name}: inputs are {' and '.join(map(str, types))}, expected one floating type; "
             f"convert with .float() or .double()"
         )
 
