@@ -155,8 +155,9 @@ def batch_norm(
         ValueError: shapes do not fit; a single value per channel in training, whose variance is 0
             whatever it is; or no running statistics without ``training``. Nothing has changed then.
     """
-    running = running_mean, running_var
-    return _batch_norm(False, input, *running, weight, bias, training, momentum, eps)
+    return _batch_norm(
+        False, input, running_mean, running_var, weight, bias, training, momentum, eps
+    )
 
 
 def batch_norm_sigmoid(
@@ -171,8 +172,9 @@ def batch_norm_sigmoid(
 ) -> Tensor:
     """``sigmoid(batch_norm(...))``, with the same arguments and errors, as one operation in
     training: what ``nn.fuse`` puts in the place of the two."""
-    running = running_mean, running_var
-    return _batch_norm(True, input, *running, weight, bias, training, momentum, eps)
+    return _batch_norm(
+        True, input, running_mean, running_var, weight, bias, training, momentum, eps
+    )
 
 
 def linear_batch_norm_sigmoid(
@@ -191,18 +193,18 @@ def linear_batch_norm_sigmoid(
     (``gamma`` and ``beta`` are its ``weight`` and ``bias``), as one operation in training: what
     ``nn.fuse`` puts in the place of the three.   input: (N, in) -> (N, out)"""
     name = "linear_batch_norm_sigmoid"
-    running = running_mean, running_var
     try:
         x, shape = input._data, weight._data.shape
+        out = shape[:1]
         apart = (
             not training
-            or x.dtype.kind != "f"
-            or x.dtype == np.float16
+            or x.dtype.char not in "fd"
             or x.ndim != 2
             or len(x) < 2
             or x.shape[1:] != shape[1:]
-            or not bias._data.shape == gamma._data.shape == beta._data.shape == shape[:1]
-            or not all(v is None or v._data.shape == shape[:1] for v in running)
+            or not bias._data.shape == gamma._data.shape == beta._data.shape == out
+            or (running_mean is not None and running_mean._data.shape != out)
+            or (running_var is not None and running_var._data.shape != out)
             or not isinstance(momentum, (int, float))
             or not isinstance(eps, (int, float))
             or not eps >= 0
@@ -211,16 +213,15 @@ def linear_batch_norm_sigmoid(
         apart = True
     if apart:  # one after the other; and what does not fit is named
         z = _linear(name, ops.Linear(), input, weight, bias)
-        return _batch_norm(True, z, *running, gamma, beta, training, momentum, eps)
+        return _batch_norm(True, z, running_mean, running_var, gamma, beta, training, momentum, eps)
     op = ops.LinearBatchNormSigmoid(float(eps))
     y = apply(op, input, weight, bias, gamma, beta)
-    _track(running, op, momentum, len(x))
+    _track(running_mean, running_var, op, momentum, len(x))
     return y
 
 
-def _track(running: tuple[Tensor | None, Tensor | None], op: Any, momentum: float, m: int) -> None:
+def _track(mean: Tensor | None, var: Tensor | None, op: Any, momentum: float, m: int) -> None:
     """Move running statistics, if there are any, towards those that ``op`` has met."""
-    mean, var = running
     if mean is not None and var is not None:
         kernels.update_running_statistics(mean._data, var._data, op, momentum, m)
         mark_written(mean._data, var._data)
@@ -248,7 +249,7 @@ def _batch_norm(
         return y.half()
     if bias is not None and weight is None:
         weight = Tensor._wrap(array_module(x).ones_like(bias._data))
-    affine = [v for v in (weight, bias) if v is not None]
+    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(f"{name}: without training, running_mean and running_var are needed")
@@ -264,7 +265,7 @@ def _batch_norm(
         )
     op = (ops.BatchNormSigmoid if sigmoid else ops.BatchNorm)(float(eps))
     y = apply(op, input, *affine)
-    _track((running_mean, running_var), op, momentum, m)
+    _track(running_mean, running_var, op, momentum, m)
     return y
 
 
