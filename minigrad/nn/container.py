@@ -47,7 +47,7 @@ class _Row(Module):
         return len(self._in_order())
 
     def __iter__(self) -> Iterator[Module]:
-        return iter([module for _, module in self._in_order()])
+        return iter([module for _, module in self._own("module")])
 
     def append(self, module: Module) -> Self:
         """Add one at the end; returns itself."""

@@ -213,9 +213,10 @@ class Module:
 
     def _own(self, kind: str) -> Iterator[tuple[str, Any]]:
         """The members of one kind, without those of modules inside and without None."""
+        values = self.__dict__
         for name, its_kind in self._members.items():
-            if its_kind == kind and self.__dict__[name] is not None:
-                yield name, self.__dict__[name]
+            if its_kind == kind and values[name] is not None:
+                yield name, values[name]
 
     def _named_tensors(
         self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
