@@ -46,12 +46,6 @@ keep_pages()
 
 
 @lru_cache(maxsize=64)
-def _weights(n: int, kind: str, value: float) -> Array:
-    """(n,) of one value: with 1, ``_weights @ x`` is the sum of each column, with 1/n its mean."""
-    return np.full(n, value, kind)
-
-
-@lru_cache(maxsize=64)
 def _number(value: float, kind: str) -> Array:
     """() of a value: a Python number would be converted anew in each call."""
     return np.full((), value, kind)
@@ -63,17 +57,23 @@ def _rows(n: int) -> Array:
     return np.arange(n)
 
 
-def _column_sums(x: Array, factor: float = 1.0) -> Array:
-    """``factor`` times the sum of each column. Of many rows, the sums of each few thousand are
-    added in float64: one long sum in float32 loses a digit for every hundredfold of its length."""
-    n, kind = len(x), x.dtype.char
+@lru_cache(maxsize=64)
+def _column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Array]:
+    """A function of (n, C): ``factor`` times the sum of each column. Of many rows, the sums of
+    each few thousand are added in float64: one long sum in float32 loses a digit for every
+    hundredfold of its length."""
     if n <= 4096:
-        return _weights(n, kind, factor).dot(x)
-    total = np.zeros(x.shape[1])
-    for start in range(0, n, 4096):
-        rows = x[start : start + 4096]
-        total += _weights(len(rows), kind, 1.0).dot(rows)
-    return (total * factor).astype(kind)
+        return np.full(n, factor, kind).dot
+    ones = np.ones(4096, kind)
+
+    def in_parts(x: Array) -> Array:
+        total = np.zeros(x.shape[1])
+        for start in range(0, n, 4096):
+            rows = x[start : start + 4096]
+            total += ones[: len(rows)].dot(rows)
+        return (total * factor).astype(kind)
+
+    return in_parts
 
 
 def _is_matrix(x: Array) -> bool:
@@ -102,7 +102,7 @@ def linear_backward(
     to_x, to_weight, *_ = op.parents
     dx = None if to_x is None else grad.dot(weight)
     dw = None if to_weight is None else grad.T.dot(x)
-    return (dx, dw) if bias is None else (dx, dw, _column_sums(grad))
+    return (dx, dw) if bias is None else (dx, dw, _column_sums(len(grad), grad.dtype.char)(grad))
 
 
 # ------------------------------------------------------------------------------------- sigmoid
@@ -186,12 +186,13 @@ def _normalise(
     the difference exact where that matters: c is given as x - ``first``. Here, in its place, the
     mean of what is left goes, which is small.
     """
-    share = 1 / len(c)
-    mean = _column_sums(c, share)
+    n, kind = len(c), c.dtype.char
+    means = _column_sums(n, kind, 1 / n)
+    mean = means(c)
     c -= mean
     y = c * c
-    var = _column_sums(y, share)
-    r = var + _number(op.eps, c.dtype.char)
+    var = means(y)
+    r = var + _number(op.eps, kind)
     np.sqrt(r, r)
     np.reciprocal(r, r)
     scale = gamma * r
@@ -219,11 +220,13 @@ def batch_norm_backward(
     if op.workspace is None:
         return None
     c, r, scale = op.workspace
-    d_beta = _column_sums(grad)
+    n, kind = len(grad), grad.dtype.char
+    sums = _column_sums(n, kind)
+    d_beta = sums(grad)
     dx = grad * c
-    d_gamma = _column_sums(dx)
+    d_gamma = sums(dx)
     d_gamma *= r
-    share = _number(1 / len(grad), grad.dtype.char)
+    share = _number(1 / n, kind)
     row = r * d_gamma
     row *= share
     np.multiply(c, row, dx)
