@@ -55,23 +55,27 @@ def operations(
 ) -> Iterator[tuple[str, Any, list[Array]]]:
     """Name, a function that makes the operation, and its inputs."""
 
-    def draw(*shape: int, kind: Any = dtype) -> Array:
-        return rng.normal(0.3, 1.7, shape).astype(kind)
+    def draw(*shape: int, kind: Any = dtype, scale: float = 1.7) -> Array:
+        return rng.normal(0.3, scale, shape).astype(kind)
+
+    def weight() -> Array:
+        """Such that few units are saturated: of those, half precision has no digits left."""
+        return draw(c, 30, scale=0.2)
 
     vectors = [draw(c, kind=launch.TYPES[dtype][2]) for _ in range(2)]
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
     yield "product", ops.MatMul, [draw(n, 30), draw(30, c)]
-    yield "Linear", ops.Linear, [draw(n, 30), draw(c, 30), draw(c)]
+    yield "Linear", ops.Linear, [draw(n, 30), weight(), draw(c)]
     if dtype != "float16":
-        layer = [draw(n, 30), draw(c, 30), *(draw(c) for _ in range(3))]
+        layer = [draw(n, 30), weight(), *(draw(c) for _ in range(3))]
         yield "a whole layer", lambda: ops.LinearBatchNormSigmoid(1e-5), layer
     for kind in (ops.Sigmoid, ops.Tanh, ops.ReLU):
 
         def make(kind: Any = kind) -> Any:
             return ops.LinearActivation(kind())
 
-        yield f"Linear and {kind.__name__}", make, [draw(n, 30), draw(c, 30), draw(c)]
+        yield f"Linear and {kind.__name__}", make, [draw(n, 30), weight(), draw(c)]
     yield "sigmoid", ops.Sigmoid, [draw(n, c)]
     labels = rng.integers(0, c, n)
     loss = "cross-entropy"
@@ -85,7 +89,6 @@ def of_operation(rng: np.random.Generator, make: Any, arrays: list[Array]) -> fl
     y = np.asarray(rule.forward(*wide))
     grad = rng.normal(size=y.shape).astype(arrays[0].dtype)
     rule.parents = op.parents = (object(),) * len(arrays)  # every input wants its gradient
-    expected = [y, *_tuple(rule.backward(grad.astype(np.float64), y, *wide))]
 
     there = [mg.tensor(a, device="cuda").data for a in arrays]
     out = kernels.FORWARD[type(op)](op, *there)
@@ -96,6 +99,9 @@ def of_operation(rng: np.random.Generator, make: Any, arrays: list[Array]) -> fl
     if shares is None:
         return float("inf")
     found = [out, *_tuple(shares)]
+    # From the output as it is: where it was rounded to 0 or 1, the derivative is another one.
+    rounded = mg.Tensor._wrap(out).cpu().numpy().astype(np.float64)
+    expected = [y, *_tuple(rule.backward(grad.astype(np.float64), rounded, *wide))]
     pairs = zip(found, expected, strict=True)
     return max(error(mg.Tensor._wrap(a), b) for a, b in pairs if b is not None)
 
@@ -129,7 +135,11 @@ def of_optimizer(rng: np.random.Generator, name: str, dtype: str, shape: tuple[i
     """The error of two parameters after three steps."""
     shapes = shape, shape[1:]
     starts = [rng.normal(size=s).astype(dtype) for s in shapes]
-    gradients = [[rng.normal(size=s).astype(dtype) for s in shapes] for _ in range(3)]
+    # Not so small that half precision has no number for their squares.
+    gradients = [
+        [(rng.choice([-1, 1], s) * rng.uniform(0.3, 2, s)).astype(dtype) for s in shapes]
+        for _ in range(3)
+    ]
     found = []
     for device, kind in (("cuda", dtype), ("cpu", "float64")):
         params = [nn.Parameter(mg.tensor(w.astype(kind), device=device)) for w in starts]
