@@ -62,7 +62,7 @@ def operations(
         """Such that few units are saturated: of those, half precision has no digits left."""
         return draw(c, 30, scale=0.2)
 
-    vectors = [draw(c, kind=launch.TYPES[dtype][2]) for _ in range(2)]
+    vectors = [draw(c, kind=launch.TYPES[np.dtype(dtype).char][2]) for _ in range(2)]
     yield "BatchNorm", lambda: ops.BatchNorm(1e-5), [draw(n, c), *vectors]
     yield "BatchNorm and sigmoid", lambda: ops.BatchNormSigmoid(1e-5), [draw(n, c), *vectors]
     yield "product", ops.MatMul, [draw(n, 30), draw(30, c)]

@@ -36,6 +36,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(kernels, "BACKWARD", {})
     monkeypatch.setattr(cuda_steps, "STEP", {})
     monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
+    monkeypatch.setattr(kernels, "count_one", lambda count: False)
     return "cuda"
 
 

@@ -92,7 +92,7 @@ def test_a_fused_network_trains_as_the_network_does(emulated: str) -> None:
 
 
 @pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
-def test_fusing_takes_three_launches_from_each_layer(
+def test_fusing_takes_five_launches_from_each_layer(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_kernels(monkeypatch, DryRawModule)
@@ -105,10 +105,10 @@ def test_fusing_takes_three_launches_from_each_layer(
             step(version, optimizer, "cuda")
         found.append(launches.total())
         assert (launches["sigmoid_forward"] == 0) == (version is not model)
-    # The sigmoid, forwards and backwards; and for the bias, which is added and summed over in three
-    # launches, there are two: it is added to the mean, and its gradient is made of zeros.
-    assert found[1] == found[0] - 3 * DEPTH
-    assert found[1] <= 271
+    # The sigmoid, forwards and backwards; and the bias, which is added and summed over in three
+    # launches: now others add it to the mean, and write the zeros that are its gradient.
+    assert found[1] == found[0] - 5 * DEPTH
+    assert found[1] <= 231
 
 
 def test_fusing_takes_a_launch_from_each_layer_without_batch_norm(

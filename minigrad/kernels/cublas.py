@@ -20,8 +20,8 @@ from a place that a later product, outside of the graph, may use at the same tim
 
 # The numbers that cuBLAS has for element types (cudaDataType) and for the types in which it
 # multiplies and adds (cublasComputeType_t), from its header files.
-ELEMENTS = {"float16": 2, "float32": 0, "float64": 1}
-COMPUTE = {"float16": 68, "float32": 68, "float64": 70}
+ELEMENTS = {"e": 2, "f": 0, "d": 1}  # half, float, double
+COMPUTE = {"e": 68, "f": 68, "d": 70}
 COMPUTE_TF32 = 77
 DEFAULT_ALGORITHM = -1
 ROW_BY_ROW, COLUMN_BY_COLUMN = 0, 1  # CUBLAS_OP_N and CUBLAS_OP_T, see Products.__call__
@@ -54,14 +54,14 @@ class Products:
 
     def __call__(self, a: Array, b: Array) -> Array:
         """A B: (n, k), (k, m) -> (n, m)."""
-        (n, k), m, kind = a.shape, b.shape[1], str(a.dtype)
+        (n, k), m, kind = a.shape, b.shape[1], a.dtype.char
         y = array_module(a).empty((n, m), dtype=a.dtype)
         a, layout_a, stride_a = laid_out(a)
         b, layout_b, stride_b = laid_out(b)
         compute = COMPUTE[kind]
-        if kind == "float32" and get_float32_matmul_precision() == "high":
+        if kind == "f" and get_float32_matmul_precision() == "high":
             compute = COMPUTE_TF32
-        number = ctypes.c_double if kind == "float64" else ctypes.c_float
+        number = ctypes.c_double if kind == "d" else ctypes.c_float
         one, zero = ctypes.byref(number(1)), ctypes.byref(number(0))
         element = ELEMENTS[kind]
         # cuBLAS takes memory as column after column. A matrix that lies row by row is to it the

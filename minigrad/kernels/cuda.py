@@ -24,6 +24,7 @@ from .launch import (
     WIDTH,
     ceil,
     is_matrix,
+    kernel,
     launch,
     lines,
     number,
@@ -37,8 +38,16 @@ from .launch import (
 # ------------------------------------------------------------------------------------ batch norm
 
 
-def normalise(op: Any, x: Array, gamma: Array | None, beta: Array | None, sigmoid: bool) -> Any:
-    """y = gamma x_hat + beta with the batch's statistics, or the sigmoid of it; in 3 launches."""
+def normalise(
+    op: Any,
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    sigmoid: bool,
+    shift: Array | None = None,
+) -> Any:
+    """y = gamma x_hat + beta with the batch's statistics, or the sigmoid of it; in 3 launches.
+    ``shift`` is added to the mean that is reported, and to nothing else."""
     if not is_matrix(x) or not statistics_type(x, gamma, beta):
         return None
     n, c = x.shape
@@ -49,7 +58,7 @@ def normalise(op: Any, x: Array, gamma: Array | None, beta: Array | None, sigmoi
     launch("batch_statistics", x, grid, BLOCK, x, partial[0], partial[1], n, c, size)
     launch(
         "merge_statistics", x, (ceil(c, 256),), (256,), x, partial[0], partial[1],
-        offset, mean, var, inv_std, n, c, chunks, size, number(op.eps, x),
+        shift, offset, mean, var, inv_std, n, c, chunks, size, number(op.eps, x),
     )  # fmt: skip
     y = array_module(x).empty_like(x)
     launch(
@@ -67,9 +76,10 @@ def normalise_backward(
     x: Array,
     gamma: Array | None,
     sigmoid: bool,
+    zeros: Array | None = None,
 ) -> Any:
     """dx, dgamma and dbeta; in 3 launches. ``statistics`` are what ``normalise`` has left, ``y`` is
-    read where a sigmoid follows."""
+    read where a sigmoid follows. ``zeros`` (C,) is filled with zeros on the way."""
     if statistics is None:
         return None
     offset, inv_std = statistics
@@ -85,7 +95,7 @@ def normalise_backward(
     )  # fmt: skip
     launch(
         "merge_backward_sums", x, (ceil(c, 256),), (256,),
-        partial[0], partial[1], d_beta, d_gamma, c, chunks,
+        partial[0], partial[1], d_beta, d_gamma, zeros, c, chunks,
     )  # fmt: skip
     dx = array_module(x).empty_like(x)
     launch(
@@ -149,13 +159,12 @@ def linear_batch_norm_sigmoid_forward(
 ) -> Any:
     """The product, and ``normalise`` of it. The bias, which normalising takes away again, is added
     to the mean and to nothing else."""
-    if not is_matrix(x) or not is_matrix(weight):
+    if not is_matrix(x) or not is_matrix(weight) or not statistics_type(x, bias):
         return None
     z = product(x, weight.T)
-    y = normalise(op, z, gamma, beta, sigmoid=True)
+    y = normalise(op, z, gamma, beta, sigmoid=True, shift=bias)
     if y is not None:
         op.workspace = z, op.workspace
-        op.batch_mean = op.batch_mean + bias
     return y
 
 
@@ -173,26 +182,34 @@ def linear_batch_norm_sigmoid_backward(
     if op.workspace is None:
         return None
     z, statistics = op.workspace
-    dz, d_gamma, d_beta = normalise_backward(statistics, grad, y, z, gamma, sigmoid=True)
+    zeros = sums(gamma.shape, z)
+    dz, d_gamma, d_beta = normalise_backward(statistics, grad, y, z, gamma, True, zeros)
     dx, dw, *_ = op.needs_input_grad
     products = product(dz, weight) if dx else None, product(dz.T, x) if dw else None
-    return *products, array_module(x).zeros_like(d_beta), d_gamma, d_beta
+    return *products, zeros, d_gamma, d_beta
 
 
 def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> bool:
     """Move running statistics towards the batch's, in place and in 1 launch; False if they are not
     of a kind that the kernel takes. ``m``: how many values each of the batch's was taken over."""
     batch = op.batch_mean, op.batch_var
-    if not usable(mean, var, *batch) or {str(a.dtype) for a in (mean, var, *batch)} not in (
-        {"float32"},
-        {"float64"},
-    ):
+    kinds = {a.dtype.char for a in (mean, var, *batch)}
+    if not usable(mean, var, *batch) or kinds not in ({"f"}, {"d"}):
         return False
     c = len(mean)
     launch(
         "update_running", mean, (ceil(c, 256),), (256,), *batch, mean, var, c,
         number(momentum, mean), number(m / (m - 1), mean),
     )  # fmt: skip
+    return True
+
+
+def count_one(count: Array) -> bool:
+    """count += 1, in 1 launch that takes the host a third of what CuPy's ``+=`` does; False if it
+    is not of 64 bits."""
+    if count.dtype.char not in "lq" or count.dtype.itemsize != 8:
+        return False
+    kernel(array_module(count), "f", "count_one")((1,), (1,), (count,))
     return True
 
 
@@ -256,7 +273,7 @@ def matmul_backward(op: ops.MatMul, grad: Array, y: Array, a: Array, b: Array) -
 
 
 def _are_matrices(*arrays: Array) -> bool:
-    return all(a.ndim == 2 and a.size and str(a.dtype) in TYPES for a in arrays)
+    return all(a.ndim == 2 and a.size and a.dtype.char in TYPES for a in arrays)
 
 
 CODES = {ops.Sigmoid: SIGMOID, ops.ReLU: RELU, ops.Tanh: TANH}

@@ -39,7 +39,7 @@ def _takes(weights: list[Array], gradients: list[Array]) -> bool:
     """Whether there is something to update, without gaps and all of one known type."""
     kind = weights[0].dtype
     return (
-        str(kind) in TYPES
+        kind.char in TYPES
         and any(w.size for w in weights)
         and all(a.flags.c_contiguous and a.dtype == kind for a in (*weights, *gradients))
     )

@@ -15,11 +15,12 @@ from ..backend import Array, array_module
 
 SOURCES = ("common", "batchnorm", "reduce", "activation", "loss", "optim")
 
-# Element type -> its name in the sources, and the type of sums.
+# Element type, as NumPy abbreviates it -> its name in the sources, and the type of sums. (To write
+# it out takes as long as a third of a launch.)
 TYPES: dict[str, tuple[str, str, type[np.generic]]] = {
-    "float16": ("Half", "float", np.float32),
-    "float32": ("float", "float", np.float32),
-    "float64": ("double", "double", np.float64),
+    "e": ("Half", "float", np.float32),
+    "f": ("float", "float", np.float32),
+    "d": ("double", "double", np.float64),
 }
 
 WIDTH, HEIGHT = 32, 8  # of a block, as in common.cu
@@ -54,23 +55,23 @@ def launch(
     int as 64 bits, a float as a double. So counts become 32 bits here, and numbers that are
     computed with are wrapped by ``number``."""
     plain = tuple(NULL if a is None else np.int32(a) if isinstance(a, int) else a for a in args)
-    kernel(array_module(like), str(like.dtype), name)(grid, block, plain)
+    kernel(array_module(like), like.dtype.char, name)(grid, block, plain)
 
 
 def number(value: float, like: Array) -> np.generic:
     """A Python number in the type of sums."""
-    return TYPES[str(like.dtype)][2](value)
+    return TYPES[like.dtype.char][2](value)
 
 
 def sums(shape: tuple[int, ...], like: Array) -> Array:
     """Room for numbers in the type of sums."""
-    return array_module(like).empty(shape, dtype=TYPES[str(like.dtype)][2])
+    return array_module(like).empty(shape, dtype=TYPES[like.dtype.char][2])
 
 
 def usable(*arrays: Array | None) -> bool:
     """Whether kernels take these: not empty, without gaps, of a known type."""
     return all(
-        a is None or (a.flags.c_contiguous and 0 < a.size < 2**31 and str(a.dtype) in TYPES)
+        a is None or (a.flags.c_contiguous and 0 < a.size < 2**31 and a.dtype.char in TYPES)
         for a in arrays
     )
 
@@ -82,7 +83,7 @@ def is_matrix(x: Array) -> bool:
 
 def statistics_type(x: Array, *vectors: Array | None) -> bool:
     """Whether gamma, beta, ... are usable and of the type of the sums over ``x``."""
-    wanted = TYPES[str(x.dtype)][2]
+    wanted = TYPES[x.dtype.char][2]
     return all(v is None or (usable(v) and v.dtype == wanted) for v in vectors)
 
 

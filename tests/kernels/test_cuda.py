@@ -45,7 +45,7 @@ def close(actual: Any, expected: Any, dtype: str, scale: float = 1.0) -> None:
 
 
 def total_type(dtype: str) -> Any:
-    return launch.TYPES[dtype][2]
+    return launch.TYPES[np.dtype(dtype).char][2]
 
 
 # ------------------------------------------------------------------------------------ batch norm
@@ -185,6 +185,15 @@ def test_linear(dtype: str, make: Callable[[], ops.Linear], rng: np.random.Gener
         (there, *gradients), (y, *rule.backward(grad.astype(np.float64), y, *wide)), strict=True
     ):
         close(actual, wanted, dtype, 4)
+
+
+def test_batches_are_counted() -> None:
+    count = put(np.int64(2**40))
+    with counted() as launches:
+        assert kernels.count_one(count)
+    assert launches == {"count_one": 1}
+    assert count.get() == 2**40 + 1
+    assert not kernels.count_one(put(np.int32(3)))
 
 
 @pytest.mark.parametrize("dtype", DIGITS)

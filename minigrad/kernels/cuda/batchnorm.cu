@@ -61,9 +61,10 @@ extern "C" __global__ void batch_statistics(
 }
 
 // Stage 2. Merges the chunks of each column, one thread per column.   var = M2 / N  (biased)
+// shift may be null: what x would be with a bias that nobody has added, as normalising takes it away.
 extern "C" __global__ void merge_statistics(
-    const REAL* x, const SUM* chunk_mean, const SUM* chunk_m2, SUM* offset, SUM* mean, SUM* var,
-    SUM* inv_std, int N, int C, int chunks, int rows_per_chunk, SUM eps) {
+    const REAL* x, const SUM* chunk_mean, const SUM* chunk_m2, const SUM* shift, SUM* offset,
+    SUM* mean, SUM* var, SUM* inv_std, int N, int C, int chunks, int rows_per_chunk, SUM eps) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= C) return;
     SUM n = 0, m = 0, m2 = 0;
@@ -76,7 +77,7 @@ extern "C" __global__ void merge_statistics(
         n = both;
     }
     offset[c] = m;
-    mean[c] = load(x, c) + m;
+    mean[c] = load(x, c) + m + (shift ? shift[c] : SUM(0));
     var[c] = m2 / N;
     inv_std[c] = 1 / sqrt(m2 / N + eps);
 }
@@ -90,6 +91,9 @@ extern "C" __global__ void update_running(
     running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
     running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
 }
+
+// How many batches the running statistics have seen.
+extern "C" __global__ void count_one(long long* count) { *count += 1; }
 
 // y = gamma x_hat + beta, or its sigmoid. gamma and beta may be null: 1 and 0.
 extern "C" __global__ void normalise(
@@ -140,9 +144,10 @@ extern "C" __global__ void normalise_backward_sums(
     }
 }
 
-// Stage 2: over the chunks, one thread per column.
+// Stage 2: over the chunks, one thread per column. zeros may be null: the gradient of such a bias.
 extern "C" __global__ void merge_backward_sums(
-    const SUM* chunk_dbeta, const SUM* chunk_dgamma, SUM* dbeta, SUM* dgamma, int C, int chunks) {
+    const SUM* chunk_dbeta, const SUM* chunk_dgamma, SUM* dbeta, SUM* dgamma, SUM* zeros, int C,
+    int chunks) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= C) return;
     SUM b = 0, g = 0;
@@ -152,6 +157,7 @@ extern "C" __global__ void merge_backward_sums(
     }
     dbeta[c] = b;
     dgamma[c] = g;
+    if (zeros) zeros[c] = 0;
 }
 
 // dx = gamma r (da - dbeta / N - x_hat dgamma / N)
