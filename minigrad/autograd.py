@@ -66,7 +66,7 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
     else:
         if len({array.device.id for array in arrays}) > 1:
             _check_alike(op, arrays)
-        if capture.product is not None:
+        if capture.gemm is not None:
             capture.read += memory_of(*arrays)
         with on_device_of(first):
             out = kernels.forward(op, arrays)
@@ -327,7 +327,7 @@ def backward(
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from((output,), (seed,), None, keep, create_graph)
     taken = {id(owner(seed._data))}
-    if capture.product is not None:
+    if capture.gemm is not None:
         _refuse_other_leaves(found)
     with on_device_of(seed._data), set_grad_enabled(create_graph):
         for leaf, share in found.items():

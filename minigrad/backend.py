@@ -293,14 +293,14 @@ class _Capture(threading.local):
     the step does not run again in a replay, so some things are refused in it, and some are noted.
     """
 
-    product: Callable[[Array, Array], Array] | None = None
+    gemm: Callable[..., None] | None = None
     """What makes matrix products meanwhile, as CuPy refuses to; None while nothing is captured."""
 
-    def begin(self, product: Callable[[Array, Array], Array], parameters: list[Any]) -> None:
+    def begin(self, gemm: Callable[..., None], parameters: list[Any]) -> None:
         """Only ``parameters`` may get gradients."""
         self.parameters = {id(p) for p in parameters}
         self.forget()
-        self.product = product
+        self.gemm = gemm
 
     def forget(self) -> None:
         """Note from here on, and nothing that was before."""
@@ -310,7 +310,7 @@ class _Capture(threading.local):
 
     def end(self) -> None:
         """Capture no more."""
-        self.product = None
+        self.gemm = None
         self.forget()
 
 
@@ -328,7 +328,7 @@ def repeated_in_replays(check: Callable[Arguments, None]) -> Callable[Arguments,
     @wraps(check)
     def checking(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         check(*args, **kwargs)
-        if capture.product is not None:
+        if capture.gemm is not None:
             capture.checks.append(partial(check, *args, **kwargs))
 
     return checking
@@ -336,7 +336,7 @@ def repeated_in_replays(check: Callable[Arguments, None]) -> Callable[Arguments,
 
 def refuse_while_capturing(what: str, instead: str) -> None:
     """Raise a RuntimeError if a step is being captured, which cannot do this: "draws ..."."""
-    if capture.product is not None:
+    if capture.gemm is not None:
         raise RuntimeError(f"cuda.graph: the step {what}, which a replay would not; {instead}")
 
 

@@ -41,7 +41,7 @@ from .backend import (
 )
 from .graph import tick
 from .kernels.arena import Arena
-from .kernels.cublas import Products
+from .kernels.cublas import Direct
 from .nn import Module
 from .tensor import Tensor
 from .writes import mark_written, written_since
@@ -128,9 +128,9 @@ class Replay:
         cupy.get_default_memory_pool().free_all_blocks()  # it keeps what a step needs; so will this
         cupy.cuda.Device().synchronize()  # the stream waits for no other,
         with cupy.cuda.using_allocator(self.arena.malloc), stream:
-            self.products = Products(cupy, stream)
-            self.products.prepare()
-            capture.begin(self.products, self.parameters)
+            self.gemm = Direct(cupy, stream)
+            self.gemm.prepare()
+            capture.begin(self.gemm, self.parameters)
             try:
                 for _ in range(WARM_UP):
                     self.step(*self.inputs)
@@ -139,7 +139,7 @@ class Replay:
                 for p, zero in zip(self.parameters, zeros, strict=True):
                     p._grad = zero  # to see what the step does to it
                 stream.synchronize()
-                self.products.prepare()
+                self.gemm.prepare()
                 capture.forget()
                 result = self._recorded(stream)
                 self.checks = capture.checks

@@ -26,7 +26,7 @@ def mark_written(*arrays: Array) -> None:
     """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
     latest = tick()
-    if capture.product is not None:
+    if capture.gemm is not None:
         capture.written += memory_of(*arrays)
     for array in arrays:
         memory = array if array.base is None else owner(array)

@@ -35,6 +35,12 @@ from .launch import (
     usable,
 )
 
+
+def _are_matrices(*arrays: Array) -> bool:
+    """Whether ``product`` takes these, however they lie in memory."""
+    return all(a.ndim == 2 and a.size and a.dtype.char in TYPES for a in arrays)
+
+
 # ------------------------------------------------------------------------------------ batch norm
 
 
@@ -159,7 +165,7 @@ def linear_batch_norm_sigmoid_forward(
 ) -> Any:
     """The product, and ``normalise`` of it. The bias, which normalising takes away again, is added
     to the mean and to nothing else."""
-    if not is_matrix(x) or not is_matrix(weight) or not statistics_type(x, bias):
+    if not _are_matrices(x, weight) or not statistics_type(x, bias):
         return None
     z = product(x, weight.T)
     y = normalise(op, z, gamma, beta, sigmoid=True, shift=bias)
@@ -240,7 +246,7 @@ def add_bias(y: Array, bias: Array, activation: int = IDENTITY) -> bool:
 
 def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None = None) -> Any:
     """Y = X W^T, and b added in place."""
-    if not is_matrix(x):
+    if not _are_matrices(x, weight):
         return None
     y = product(x, weight.T)
     return y if bias is None or add_bias(y, bias) else y + bias
@@ -260,7 +266,7 @@ def linear_backward(
 
 
 def matmul_forward(op: ops.MatMul, a: Array, b: Array) -> Any:
-    """Of two matrices, however they lie in memory."""
+    """Of two matrices."""
     return product(a, b) if _are_matrices(a, b) else None
 
 
@@ -272,10 +278,6 @@ def matmul_backward(op: ops.MatMul, grad: Array, y: Array, a: Array, b: Array) -
     return product(grad, b.T) if da else None, product(a.T, grad) if db else None
 
 
-def _are_matrices(*arrays: Array) -> bool:
-    return all(a.ndim == 2 and a.size and a.dtype.char in TYPES for a in arrays)
-
-
 CODES = {ops.Sigmoid: SIGMOID, ops.ReLU: RELU, ops.Tanh: TANH}
 
 
@@ -283,7 +285,7 @@ def linear_activation_forward(
     op: ops.LinearActivation, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """f(X W^T + b): b and f in one pass over the product, in its place."""
-    if bias is None or not is_matrix(x):
+    if bias is None or not _are_matrices(x, weight):
         return None
     y = product(x, weight.T)
     if add_bias(y, bias, CODES[type(op.activation)]):

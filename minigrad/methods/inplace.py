@@ -44,7 +44,7 @@ class InPlace(Base):
                     f"{name}: operands are on {device_of(self._data)} and "
                     f"{device_of(other._data)}, expected one device"
                 )
-            if capture.product is not None:
+            if capture.gemm is not None:
                 capture.read += memory_of(other._data)
             return other._data
         if isinstance(other, (bool, int, float, np.generic)):

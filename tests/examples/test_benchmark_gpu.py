@@ -13,10 +13,11 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.kernels import cublas as direct
 from minigrad.kernels import cuda as kernels
 from minigrad.kernels import cuda_steps
 from tests.devices import emulated, strict
-from tests.strict_cupy.runtime import CuBLAS
+from tests.strict_cupy.runtime import CuBLAS, Function
 
 __all__ = ["emulated", "strict"]  # fixtures
 
@@ -75,7 +76,9 @@ def test_it_runs_on_the_stand_in(
 def test_a_capture_that_fails_is_reported_and_the_others_are_compared(
     small: None, emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(CuBLAS, "cublasGemmEx", lambda self, handle, *_: 15)
+    cublas = CuBLAS()
+    cublas.cublasGemmEx = Function(lambda *_: 15)
+    monkeypatch.setattr(direct, "load", lambda version: cublas)
     assert benchmark_gpu.main([*QUICK, "--out", str(tmp_path)]) == 0
     results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     assert [set(c["times"]) & {"minigrad", "fused", "captured"} for c in results["contests"]] == [

@@ -1,4 +1,4 @@
-"""Matrix products asked of cuBLAS directly, as they are while a step is captured."""
+"""Matrix products asked of cuBLAS: through CuPy, and past it, as while a step is captured."""
 
 from itertools import product
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.backend import import_cupy
+from minigrad.backend import capture, import_cupy
 from minigrad.kernels import cublas
 from tests.devices import cuda, emulated
-from tests.strict_cupy import linalg
+from tests.strict_cupy import linalg, runtime
 from tests.strict_cupy.runtime import CuBLAS
 
 __all__ = ["cuda", "emulated"]  # fixtures
@@ -41,8 +41,14 @@ def as_laid(array: Any, how: str, cupy: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", DIGITS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("captured", [False, True], ids=["cupy", "direct"])
 def test_products(
-    shape: tuple[int, int, int], dtype: str, cupy: Any, rng: np.random.Generator
+    shape: tuple[int, int, int],
+    dtype: str,
+    captured: bool,
+    cupy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
 ) -> None:
     n, k, m = shape
     a, b = rng.normal(size=(n, k)).astype(dtype), rng.normal(size=(k, m)).astype(dtype)
@@ -53,9 +59,10 @@ def test_products(
         there = as_laid(a, left, cupy), as_laid(b, right, cupy)
         cupy.cuda.Device().synchronize()
         with stream:
-            products = cublas.Products(cupy, stream)
-            products.prepare()
-            y = products(*there)
+            direct = cublas.Direct(cupy, stream)
+            direct.prepare()
+            monkeypatch.setattr(capture, "gemm", direct if captured else None)
+            y = cublas.product(*there)
             stream.synchronize()
         assert (y.shape, y.dtype, y.flags.c_contiguous) == ((n, m), dtype, True)
         np.testing.assert_allclose(
@@ -66,17 +73,11 @@ def test_products(
 def test_tf32_if_it_was_asked_for(cupy: Any, rng: np.random.Generator) -> None:
     a, b = (rng.normal(size=(64, 64)).astype(np.float32) for _ in range(2))
     exact = a.astype(np.float64) @ b
-    stream, off = cupy.cuda.Stream(non_blocking=True), {}
-    there = cupy.asarray(a), cupy.asarray(b)
-    cupy.cuda.Device().synchronize()
+    off = {}
     try:
         for precision in ("high", "highest"):
             mg.set_float32_matmul_precision(precision)
-            with stream:
-                products = cublas.Products(cupy, stream)
-                products.prepare()
-                y = products(*there)
-                stream.synchronize()
+            y = cublas.product(cupy.asarray(a), cupy.asarray(b))
             off[precision] = np.abs(y.get() - exact).max()
     finally:
         mg.set_float32_matmul_precision("highest")
@@ -95,20 +96,15 @@ def test_the_numbers_are_those_of_cublas() -> None:
 
 def test_a_failure_of_cublas_is_an_error(emulated: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cupy = import_cupy()
-    monkeypatch.setattr(CuBLAS, "cublasGemmEx", lambda self, handle, *_: 13)
+    monkeypatch.setattr(CuBLAS, "multiply", lambda self, *_: 13)
+    monkeypatch.setattr(runtime.cuda, "cublas", CuBLAS())
+    monkeypatch.setattr(cublas, "load", lambda version: runtime.cuda.cublas)
     with cupy.cuda.Stream(non_blocking=True) as stream:
-        products = cublas.Products(cupy, stream)
+        monkeypatch.setattr(capture, "gemm", cublas.Direct(cupy, stream))
         with pytest.raises(RuntimeError, match="cublasGemmEx of cuBLAS failed with status 13"):
-            products(cupy.ones((2, 3)), cupy.ones((3, 2)))
+            cublas.product(cupy.ones((2, 3)), cupy.ones((3, 2)))
 
 
 def test_a_library_that_is_not_there_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(RuntimeError, match=r"libcublas\.so\.99, .*train without cuda\.graph"):
         cublas.load(990_402)
-
-
-def test_outside_of_a_capture_products_are_those_of_cupy(emulated: str) -> None:
-    cupy = import_cupy()
-    a = cupy.asarray([[1.5, 2.0], [0.5, 4.0]])
-    y = cublas.product(a, a.T)
-    np.testing.assert_allclose(y.get(), a.get() @ a.get().T, rtol=1e-12)

@@ -219,8 +219,14 @@ class CuBLAS:
     """``cupy.cuda.cublas``, and the library underneath as ``ctypes`` would give it."""
 
     HANDLE, VERSION = 4711, 130_001
+    launched: Callable[[], None] = staticmethod(lambda: None)
     stream: Any = None
     workspace: Any = None
+
+    def __init__(self) -> None:
+        # Functions of a library, which take attributes.
+        self.cublasGemmEx = Function(self.multiply)
+        self.cublasSetWorkspace_v2 = Function(self.set_workspace)
 
     def getVersion(self, handle: int) -> int:
         return self.VERSION
@@ -232,18 +238,24 @@ class CuBLAS:
             )
         self.stream, self.workspace = stream, None  # as cuBLAS does: each stream has its own
 
-    def cublasSetWorkspace_v2(self, handle: Any, address: Any, size: Any) -> int:
-        assert handle.value == self.HANDLE
-        self.workspace = address.value, size.value
+    def gemmEx(self, handle: int, *arguments: Any) -> None:
+        self.setStream(handle, 0 if Stream.current is None else Stream.current.ptr)
+        status = self.multiply(handle, *arguments)
+        if status:
+            raise RuntimeError(f"CUBLASError: status {status}")
+
+    def set_workspace(self, handle: int, address: int, size: int) -> int:
+        assert handle == self.HANDLE
+        self.workspace = address, size
         return 0
 
-    def cublasGemmEx(
-        self, handle: Any, op_a: int, op_b: int, m: int, n: int, k: int,
-        alpha: Any, a: Any, type_a: int, lda: int, b: Any, type_b: int, ldb: int,
-        beta: Any, c: Any, type_c: int, ldc: int, compute: int, algorithm: int,
+    def multiply(
+        self, handle: int, op_a: int, op_b: int, m: int, n: int, k: int,
+        alpha: int, a: int, type_a: int, lda: int, b: int, type_b: int, ldb: int,
+        beta: int, c: int, type_c: int, ldc: int, compute: int, algorithm: int,
     ) -> int:  # fmt: skip
         """C = alpha op(A) op(B) + beta C, of matrices that lie column after column."""
-        if handle.value != self.HANDLE or not type_a == type_b == type_c:
+        if handle != self.HANDLE or not type_a == type_b == type_c:
             return 7  # CUBLAS_STATUS_INVALID_VALUE
         kind, scalar, *known = {
             NUMBERS["R_16F"]: (np.float16, ctypes.c_float, NUMBERS["COMPUTE_32F"]),
@@ -255,12 +267,11 @@ class CuBLAS:
         if compute not in known or lda < rows_a or ldb < rows_b or ldc < m:
             return 7
         assert algorithm == NUMBERS["GEMM_DEFAULT"]
-        assert Stream.current is not None, "a product outside of the stream to be captured"
-        assert self.stream == Stream.current.ptr, "a product on another stream"
+        assert self.stream == (0 if Stream.current is None else Stream.current.ptr)
         if Stream.recorded is not None:
             assert self.workspace, "a product in memory that belongs to no graph"
         wide = np.float64 if kind is np.float64 else np.float32
-        factors = [ctypes.cast(f, ctypes.POINTER(scalar)).contents.value for f in (alpha, beta)]
+        factors = [scalar.from_address(address).value for address in (alpha, beta)]
         assert factors == [1, 0]
         left, right = (
             columns(a, kind, rows_a, columns_a, lda),
@@ -272,17 +283,34 @@ class CuBLAS:
             x, y = (left.T if op_a else left), (right.T if op_b else right)
             if compute == TF32:
                 x, y = linalg.shortened(x), linalg.shortened(y)
-            out[...] = x.astype(wide) @ y.astype(wide)
+            with np.errstate(all="ignore"):
+                out[...] = x.astype(wide) @ y.astype(wide)
 
         if not postponed(multiply):
+            self.launched()
             multiply()
         return 0
 
 
-def columns(address: Any, kind: Any, rows: int, count: int, stride: int) -> Any:
+class Function:
+    """Of a library that ``ctypes`` has loaded: once its types are known, it takes no others."""
+
+    argtypes: tuple[Any, ...] = ()
+
+    def __init__(self, work: Callable[..., int]) -> None:
+        self.work = work
+
+    def __call__(self, *arguments: int) -> int:
+        assert len(arguments) == len(self.argtypes)
+        for kind, value in zip(self.argtypes, arguments, strict=True):
+            assert kind(value).value == value, "it does not fit"
+        return self.work(*arguments)
+
+
+def columns(address: int, kind: Any, rows: int, count: int, stride: int) -> Any:
     """The matrix at an address, of which ``stride`` elements lie from one column to the next."""
     size = np.dtype(kind).itemsize
-    memory = (ctypes.c_char * (((count - 1) * stride + rows) * size)).from_address(address.value)
+    memory = (ctypes.c_char * (((count - 1) * stride + rows) * size)).from_address(address)
     flat = np.frombuffer(memory, dtype=kind)
     return np.lib.stride_tricks.as_strided(flat, (rows, count), (size, stride * size))
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from tests.strict_cupy import linalg
 from tests.strict_cupy.runtime import (
+    CuBLAS,
     CUDARuntimeError,
     Graph,
     Stream,
@@ -98,6 +99,7 @@ class Meter:
 
 meter = Meter()
 Graph.launched = staticmethod(lambda: meter.launch("graph"))
+CuBLAS.launched = staticmethod(lambda: meter.launch("gemm"))
 
 
 @contextlib.contextmanager
