@@ -43,8 +43,6 @@ class Together:
         self.places = [slice(start, stop) for start, stop in pairwise(ends)]
         self.size = ends[-1]
         self.blocks = list(self._divide())
-        self.memory = np.empty(min(self.size, BLOCK), self.weights[0].dtype)
-        self.rooms: dict[int, tuple[Array, list[Array]]] = {}
         self.sent: dict[Any, Array] = {}  # what kernels keep on a GPU from step to step
         self.state: State = {}
         self.views: list[Array] = []
@@ -54,27 +52,21 @@ class Together:
             self.state[name] = join(lines) if lines else value
         self._share_state()
 
-    def _divide(self) -> Iterator[tuple[slice, slice, slice]]:
-        """Blocks: which parameters, where in the first of them, and where end to end."""
+    def _divide(self) -> Iterator[tuple[slice, slice, slice, list[slice]]]:
+        """Blocks: which parameters, where in the first of them, where end to end, and where in the
+        block each of them is."""
         first, places = 0, self.places
         while first < len(places):
             last, start = first, places[first].start
             while last + 1 < len(places) and places[last + 1].stop - start <= BLOCK:
                 last += 1
             stop = places[last].stop
+            members = slice(first, last + 1)
+            spots = [slice(p.start - start, p.stop - start) for p in places[members]]
             for begin in range(start, max(stop, start + 1), BLOCK):
                 end = min(begin + BLOCK, stop)
-                yield slice(first, last + 1), slice(begin - start, end - start), slice(begin, end)
+                yield members, slice(begin - start, end - start), slice(begin, end), spots
             first = last + 1
-
-    def _room(self, members: slice, block: slice) -> tuple[Array, list[Array]]:
-        """Memory for the parameters of a block, end to end, and for each of them: views, which are
-        made once."""
-        if members.start not in self.rooms:
-            start = block.start
-            parts = [self.memory[p.start - start : p.stop - start] for p in self.places[members]]
-            self.rooms[members.start] = self.memory[: block.stop - start], parts
-        return self.rooms[members.start]
 
     def still_holds(self, parameters: list[Tensor], states: list[State]) -> bool:
         """Whether these are the parameters, with the same arrays, and the states are untouched."""
@@ -95,18 +87,17 @@ class Together:
     def update(self, gradients: list[Array], rule: Callable[[Array, Array, State], None]) -> None:
         """Run ``rule(w, g, state)``, which changes w and state in place, on block after block."""
         before, after = self.state, dict(self.state)
-        for members, within, place in self.blocks:
+        for members, within, place, spots in self.blocks:
             given = {n: v[place] if is_array(v) else v for n, v in before.items()}
             state = dict(given)
             lines, grads = self.lines[members], gradients[members]
             if len(lines) == 1:
                 rule(lines[0][within], grads[0].reshape(-1)[within], state)
             else:
-                w, parts = self._room(members, place)
-                np.concatenate(lines, out=w)
+                w = np.concatenate(lines)
                 rule(w, np.concatenate(grads, None), state)
-                for line, part in zip(lines, parts, strict=True):
-                    line[...] = part
+                for line, spot in zip(lines, spots, strict=True):
+                    line[...] = w[spot]
             for name, value in state.items():
                 if not is_array(value):
                     after[name] = value

@@ -81,7 +81,10 @@ def test_blocks_cover_every_element_once(monkeypatch):
         monkeypatch.setattr(together, "BLOCK", block)
         group = together.Together(parameters(shapes=[(n,) for n in sizes]), [{} for _ in sizes])
         ends = [0]
-        for members, within, place in group.blocks:
+        for members, within, place, spots in group.blocks:
+            assert [s.stop - s.start for s in spots] == sizes[members]
+            assert spots[0].start == 0
+            assert all(a.stop == b.start for a, b in itertools.pairwise(spots))
             assert place.start == ends[-1]
             assert place.stop - place.start == within.stop - within.start <= max(block, 1)
             assert members.stop - members.start == 1 or place.stop - place.start <= block
