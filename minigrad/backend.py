@@ -289,7 +289,7 @@ def forget_host_copy(array: Array) -> None:
 
 
 class _Capture(threading.local):
-    """What ``replay.py`` sets while it captures the work that a step gives to a GPU. The Python of
+    """What ``replay/`` sets while it captures the work that a step gives to a GPU. The Python of
     the step does not run again in a replay, so some things are refused in it, and some are noted.
     """
 

@@ -1,5 +1,5 @@
 """What concerns GPUs as such: is there one, how much memory is held, how long did it take; and
-``graph``, which gives a GPU a whole step at once (in ``replay.py``).
+``graph``, which gives a GPU a whole step at once (in ``replay/``).
 
 Tensors are moved with ``.to("cuda")``; nothing here is needed for that. No function here starts
 CUDA when the module is imported, and ``status`` and ``is_available`` never raise.

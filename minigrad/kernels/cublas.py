@@ -3,7 +3,7 @@
 ``@`` finds out anew what its operands are, which takes the host longer than a small product takes
 the GPU. Here they are matrices of one floating type, so what is left is to say how they lie.
 
-While a step is captured (``replay.py``) there is a second reason. A CUDA graph records work instead
+While a step is captured (``replay/``) there is a second reason. A CUDA graph records work instead
 of doing it, and cuBLAS allows its products to be recorded (NVIDIA, cuBLAS documentation, "CUDA
 Graphs Support"). CuPy does not: before each product it tells cuBLAS which stream to use, and that
 call raises during a capture (https://github.com/cupy/cupy/issues/6290). So ``Direct`` names the

@@ -1,37 +1,13 @@
-"""A step that is recorded once and replayed: as one CUDA graph, with one launch.
-
-To launch a kernel takes the host 5 to 20 microseconds, and a step of 20 layers has some 300
-kernels. Where the layers are small, the GPU mostly waits for the next one. A CUDA graph is the list
-of all that a step has launched, with every argument; the GPU works it off on its own.
-
-What makes it fast makes it dangerous: the Python of the step does not run again. An address, a
-shape, a number is what it was when the graph was captured. So here
-
-* inputs are copied to where the graph reads them, and labels are checked anew;
-* what a replay would not do, or would do to what it does not know of, is refused while the step is
-  captured (``backend.refuse_while_capturing``);
-* the graph has memory of its own (``kernels/arena.py``), and holds what the step read besides;
-* it has to give what the step gives, twice in a row and for other inputs, before it is handed out;
-* what it takes for granted of the model is looked at before each replay;
-* what it returns is copied, as the next replay writes to the same place.
-
-The step of the optimiser stays outside. It is one launch (``kernels/cuda_steps.py``), and its
-numbers are new each time: the learning rate, how many steps Adam has made.
-"""
+"""Capturing a step, and what the replays of it do."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from types import FunctionType, MethodType
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from .backend import (
+from ..backend import (
     Array,
-    array_module,
     capture,
     device_of,
-    get_float32_matmul_precision,
     hand_on_host_copy,
     import_cupy,
     on_device_of,
@@ -39,26 +15,19 @@ from .backend import (
     remember_on_host,
     to_device,
 )
-from .graph import tick
-from .kernels.arena import Arena
-from .kernels.cublas import Direct
-from .nn import Module
-from .tensor import Tensor
-from .writes import mark_written, written_since
+from ..graph import tick
+from ..kernels.arena import Arena
+from ..kernels.cublas import Direct
+from ..nn import Module
+from ..tensor import Tensor
+from ..writes import mark_written, written_since
+from .granted import Granted
+from .trial import difference, outcome, shows_nothing
 
 WARM_UP = 2
 """Runs before the capture: they compile kernels and find memory, which a capture should not do."""
 
-WITHIN = {"float16": 3e-2, "float32": 1e-3, "float64": 1e-8}
-"""How far a replay may be from the step, in parts of the largest element. The kernels are the same;
-cuBLAS may split its sums in another way, and in TF32 that is all the digits there are."""
-
-PLAIN = (bool, int, float, str, type(None))
-WATCHED = (*PLAIN, tuple, type, FunctionType, MethodType)
-"""What of a module's attributes is looked at beside its members; the plain ones by their value."""
-
 Step = Callable[..., Any]
-Found = dict[str, np.ndarray[Any, Any] | None]
 
 
 class Replay:
@@ -80,13 +49,21 @@ class Replay:
                 for place in self.inputs:
                     remember_on_host(place._data)  # labels are checked while nothing can be read
                 self._capture()
-                expected = self._trial(step, inputs, kept)
-                self._take_for_granted()
-                self._compare(self._trial(self, inputs, kept), expected)
+                self._restore(kept)
+                expected = outcome(self._run_step, inputs, model)
+                self._restore(kept)
+                self.granted = Granted(model)
+                what = difference(outcome(self, inputs, model), expected)
             finally:
                 self._restore(kept)
                 for p, gradient in zip(self.parameters, gradients, strict=True):
                     p._grad = gradient
+        if what is not None:
+            raise RuntimeError(
+                f"cuda.graph: a replay of {self.name} gave another result than running it: {what} "
+                f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
+                f"from call to call but the inputs and the model"
+            )
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -116,7 +93,7 @@ class Replay:
                     written.append(array)
             mark_written(*written)
             copies = [Tensor._wrap(array.copy()) for array in self.outputs]
-        return self.shape(copies)
+        return self.like_the_step(copies)
 
     # ------------------------------------------------------------------------------- capturing
 
@@ -141,23 +118,23 @@ class Replay:
                 stream.synchronize()
                 self.gemm.prepare()
                 capture.forget()
+                begun = tick()
                 result = self._recorded(stream)
                 self.checks = capture.checks
                 read = [memory() for memory in capture.read]
             finally:
                 capture.end()
                 stream.synchronize()  # and no other waits for it
-        self.outputs, self.shape = self._outputs(result)
+        self._keep_outputs(result)
         self.read = [memory for memory in read if memory is not None]  # and so it stays
         self.gradients = [
             (p, p._grad, None if p._grad is None else p._grad._data)
             for p, zero in zip(self.parameters, zeros, strict=True)
-            if p._grad is not zero or written_since(zero._data, self.begun)
+            if p._grad is not zero or written_since(zero._data, begun)
         ]
 
     def _recorded(self, stream: Any) -> Any:
         """Run the step once more, and make ``graph`` of what it launches."""
-        self.begun = tick()
         stream.begin_capture()
         try:
             result = self.step(*self.inputs)
@@ -183,17 +160,20 @@ class Replay:
                     f"what the step returns"
                 )
 
-    def _outputs(self, result: Any) -> tuple[list[Array], Callable[[list[Tensor]], Any]]:
-        """The arrays that the step returned, and how to return others like them."""
+    def _keep_outputs(self, result: Any) -> None:
+        """Note where the graph leaves what the step returns, and how to return others like it."""
+        self.like_the_step: Callable[[list[Tensor]], Any]
         if isinstance(result, Tensor):
-            return [result._data], lambda copies: copies[0]
-        if isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
-            make = getattr(type(result), "_make", type(result))  # of a namedtuple
-            return [r._data for r in result], make
-        raise TypeError(
-            f"cuda.graph: {self.name} returned a {type(result).__name__}, expected a Tensor or a "
-            f"tuple of Tensors, such as the loss"
-        )
+            self.outputs: list[Array] = [result._data]
+            self.like_the_step = lambda copies: copies[0]
+        elif isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
+            self.outputs = [r._data for r in result]
+            self.like_the_step = getattr(type(result), "_make", type(result))  # of a namedtuple
+        else:
+            raise TypeError(
+                f"cuda.graph: {self.name} returned a {type(result).__name__}, expected a Tensor "
+                f"or a tuple of Tensors, such as the loss"
+            )
 
     # --------------------------------------------------------------------------------- checking
 
@@ -207,21 +187,16 @@ class Replay:
             where = " and ".join(sorted(devices)) or "nowhere: it has no parameters"
             raise ValueError(f"cuda.graph: the model is on {where}, expected one GPU")
         for number, x in enumerate(inputs):
-            if not isinstance(x, Tensor):
-                kind = type(x).__name__
-                raise TypeError(f"cuda.graph: input {number} is a {kind}, expected a Tensor")
-            _refuse_gradient("cuda.graph", number, x)
-            alike = np.array_equal(_on_host(x._data), _on_host(_altered(x)._data))
-            if alike and (x.numel() > 1 or x.dtype.kind == "f"):
+            _check_input("cuda.graph", number, x)
+            if shows_nothing(x):
                 raise ValueError(
                     f"cuda.graph: input {number} is zero, or the same from its last element to its "
                     f"first, and cannot show that the graph reads it; give an example from training"
                 )
-        self._take_for_granted()
-        what = next(self._changes(), None)
-        if what is not None:  # as nothing can have changed yet
+        self.granted = Granted(self.model)
+        for name in self.granted.hooked():
             raise ValueError(
-                f"cuda.graph: {what} is not empty, and a replay would call none; remove them"
+                f"cuda.graph: {name} has hooks, which a replay would not call; remove them"
             )
 
     def _check_inputs(self, inputs: tuple[Tensor, ...]) -> None:
@@ -231,10 +206,7 @@ class Replay:
                 f"captured with"
             )
         for number, (x, place) in enumerate(zip(inputs, self.inputs, strict=True)):
-            if not isinstance(x, Tensor):
-                kind = type(x).__name__
-                raise TypeError(f"{self.name}: input {number} is a {kind}, expected a Tensor")
-            _refuse_gradient(self.name, number, x)
+            _check_input(self.name, number, x)
             if x.shape != place.shape or x.dtype != place.dtype:
                 raise ValueError(
                     f"{self.name}: input {number} is {x.dtype} of shape {x.shape}, expected "
@@ -243,98 +215,23 @@ class Replay:
                 )
 
     def _check_model(self) -> None:
-        """The graph reads and writes fixed addresses, and does what the modules did at the time."""
-        what = next(self._changes(), None)
-        if what is not None:
+        for what in self.granted.changes():
             raise RuntimeError(
                 f"{self.name}: {what} is not what it was when the graph was captured; "
                 f"capture it again"
             )
-
-    def _take_for_granted(self) -> None:
-        """Note all that ``_changes`` looks at."""
-        self.precision = get_float32_matmul_precision()
-        self.modules = [
-            (
-                name or "the model",
-                module,
-                {
-                    key: value
-                    for key, value in vars(module).items()
-                    if key in module._members or isinstance(value, WATCHED)
-                },
-                len(module._members),
-            )
-            for name, module in self.model.named_modules()
-        ]
-        self.tensors = [
-            (name, tensor, tensor._data, tensor._requires_grad)
-            for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers())
-        ]
-
-    def _changes(self) -> Iterator[str]:
-        """What of the model has changed since: members and numbers of modules, memory, hooks."""
-        if get_float32_matmul_precision() != self.precision:
-            yield "the precision of matrix products"
-        for name, module, state, members in self.modules:
-            now = vars(module)
-            for key, value in state.items():
-                found = now.get(key)
-                if found is value or (type(found) is type(value) in PLAIN and found == value):
-                    continue
-                yield f"{key} of {name}"
-            if len(module._members) != members:
-                yield f"the list of parts of {name}"
-            if now.get("forward") is not state.get("forward"):
-                yield f"forward of {name}"
-            if module._pre_hooks or module._forward_hooks or module._backward_hooks:
-                yield f"the list of hooks of {name}"
-        for name, tensor, data, requires_grad in self.tensors:
-            if tensor._data is not data:
-                yield f"the memory of {name}"
-            if tensor._requires_grad is not requires_grad:
-                yield f"requires_grad of {name}"
-            if tensor.hooks:
-                yield f"the list of hooks of {name}"
-
-    def _trial(self, step: Step, inputs: tuple[Tensor, ...], kept: list[Array]) -> Found:
-        """What ``step`` computes, twice in a row: for ``inputs``, and for others made of them."""
-        self._restore(kept)
-        for p in self.parameters:
-            p._grad = Tensor._wrap(array_module(p._data).zeros_like(p._data))
-        found: Found = {}
-        for turn, given in (("first", inputs), ("second", tuple(map(_altered, inputs)))):
-            self._fill(given)
-            outputs, _ = self._outputs(step(*(given if step is self else self.inputs)))
-            for number, array in enumerate(outputs):
-                found[f"output {number} of the {turn} run"] = _on_host(array)
-            for name, p in self.model.named_parameters():
-                gradient = None if p._grad is None else _on_host(p._grad._data)
-                found[f"the gradient of {name} in the {turn} run"] = gradient
-            for name, buffer in self.model.named_buffers():
-                found[f"{name} after the {turn} run"] = _on_host(buffer._data)
-        return found
-
-    def _compare(self, found: Found, expected: Found) -> None:
-        """Raise a RuntimeError if the graph does not do what the step does."""
-        sizes = [_largest(v) for n, v in expected.items() if n.startswith("the gradient")]
-        noise = 1e-3 * max(sizes, default=0.0)  # of a gradient that is 0 but for rounding
-        for what, value in expected.items():
-            replayed = found[what]
-            if value is None and replayed is None:
-                continue
-            if value is not None and replayed is not None:
-                floor = noise if what.startswith("the gradient") else 0.0
-                within = WITHIN.get(str(value.dtype), 0.0) * max(_largest(value), floor)
-                if np.allclose(replayed, value, rtol=0, atol=within, equal_nan=True):
-                    continue
+        for name in self.granted.hooked():
             raise RuntimeError(
-                f"cuda.graph: a replay of {self.name} gave another result than running it: {what} "
-                f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
-                f"from call to call but the inputs and the model"
+                f"{self.name}: {name} has hooks, which a replay does not call; run the step "
+                f"itself, or remove them"
             )
 
     # ------------------------------------------------------------------------------ small parts
+
+    def _run_step(self, *inputs: Tensor) -> Any:
+        """The step itself, with the inputs where the graph reads them."""
+        self._fill(inputs)
+        return self.step(*self.inputs)
 
     def _fill(self, inputs: tuple[Tensor, ...]) -> None:
         """Copy ``inputs`` to where the graph reads them, with what the host knows of integers."""
@@ -350,24 +247,9 @@ class Replay:
             mark_written(buffer._data)
 
 
-def _altered(x: Tensor) -> Tensor:
-    """Other numbers that are as good: the elements from the last to the first, and smaller."""
-    with on_device_of(x._data):
-        turned = array_module(x._data).flip(x._data)
-        return Tensor._wrap(turned * 0.75 if x.dtype.kind == "f" else turned.copy())
-
-
-def _on_host(array: Array) -> np.ndarray[Any, Any]:
-    host = to_device(array, device_of(np.empty(0)))
-    return np.array(host)
-
-
-def _largest(value: np.ndarray[Any, Any] | None) -> float:
-    """The largest element but for what is infinite or no number."""
-    return 0.0 if value is None else float(np.abs(value[np.isfinite(value)]).max(initial=0))
-
-
-def _refuse_gradient(name: str, number: int, x: Tensor) -> None:
+def _check_input(name: str, number: int, x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: input {number} is a {type(x).__name__}, expected a Tensor")
     if x.requires_grad:
         raise ValueError(
             f"{name}: input {number} requires a gradient, and only parameters get one; "
