@@ -16,9 +16,9 @@ from .backend import (
     import_cupy,
     is_array,
     on_device_of,
-    repeated_in_replays,
     to_device,
 )
+from .capture import repeated_in_replays
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:

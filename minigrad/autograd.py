@@ -6,7 +6,7 @@
 to the node's ``backward``, in the order that ``graph.py`` determines.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from . import kernels, writes
 from .backend import (
     Array,
     array_module,
-    capture,
     device_of,
     follow,
     memory_of,
     on_device_of,
     owner,
 )
+from .capture import capture
 from .gradmode import mode, set_grad_enabled
 from .graph import backpropagate, oldest_first, tick
 from .methods import Base
@@ -66,7 +66,7 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
     else:
         if len({array.device.id for array in arrays}) > 1:
             _check_alike(op, arrays)
-        if capture.gemm is not None:
+        if capture.active:
             capture.read += memory_of(*arrays)
         with on_device_of(first):
             out = kernels.forward(op, arrays)
@@ -109,11 +109,11 @@ def _check_alike(op: Op, arrays: list[Array]) -> None:
 def backpropagate_from(
     outputs: Sequence["Tensor"],
     seeds: Sequence["Tensor"],
-    capture: set[Any] | None,
+    targets: set[Any] | None,
     retain_graph: bool,
     create_graph: bool,
 ) -> dict[Any, Any]:
-    """The gradients of the leaves, or of the nodes in ``capture``: arrays, or Tensors that are on
+    """The gradients of the leaves, or of the nodes ``targets``: arrays, or Tensors that are on
     a graph themselves if ``create_graph``."""
     grads: dict[Any, Any] = {}
     found: dict[Any, Any] = {}
@@ -122,17 +122,18 @@ def backpropagate_from(
         node = output.node
         grads[node] = grads[node] + value if node in grads else value
 
-    needed = None if capture is None else _leading_to(capture, grads)
+    needed = None if targets is None else _leading_to(targets, grads)
+    retained: list[tuple[Callable[[], Tensor | None], Any]] = []
 
     def pull_back(node: Any, grad: Any) -> tuple[Any, ...]:
         if needed is not None and node not in needed:
             return (None,) * len(node.parents)
         if node.hooks:
             grad = _run_hooks(node, grad, outputs[0])
-        if capture is not None and node in capture:
+        if targets is not None and node in targets:
             found[node] = grad
         if node.retained_by is not None:
-            _retain(node.retained_by(), grad)
+            retained.append((node.retained_by, grad))
         kept = node.kept
         if kept is None or writes.latest > node.order:
             _check_kept(node)
@@ -156,8 +157,10 @@ def backpropagate_from(
         for leaf, grad in backpropagate(grads, pull_back).items():
             if leaf.hooks:
                 grad = _run_hooks(leaf, grad, outputs[0])
-            if capture is None or leaf in capture:
+            if targets is None or leaf in targets:
                 found[leaf] = grad
+        for tensor, grad in retained:  # not on the way: an error would leave half of them changed
+            _retain(tensor(), grad)
     return found
 
 
@@ -327,7 +330,7 @@ def backward(
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from((output,), (seed,), None, keep, create_graph)
     taken = {id(owner(seed._data))}
-    if capture.gemm is not None:
+    if capture.active:
         _refuse_other_leaves(found)
     with on_device_of(seed._data), set_grad_enabled(create_graph):
         for leaf, share in found.items():
@@ -365,13 +368,21 @@ def grad(
         allow_unused: give None for an input that no output depends on, instead of an error.
 
     Raises:
-        RuntimeError: an output or input does not require a gradient, or is not connected.
+        RuntimeError: an output or input does not require a gradient, or is not connected; or what
+            ``Tensor.backward`` raises.
+        TypeError: an output, an input or a ``grad_outputs`` is no Tensor.
+        ValueError: not as many ``grad_outputs`` as outputs.
     """
     ys = _as_tuple(outputs)
     xs = _as_tuple(inputs)
     given = (None,) * len(ys) if grad_outputs is None else _as_tuple(grad_outputs)
     if len(given) != len(ys):
         raise ValueError(f"grad: {len(ys)} outputs but {len(given)} grad_outputs")
+    for what, tensors in (("output", ys), ("input", xs)):
+        for i, tensor in enumerate(tensors):
+            if not isinstance(tensor, Base):
+                kind = type(tensor).__name__
+                raise TypeError(f"grad: {what} {i} is a {kind}, expected a Tensor")
     for i, x in enumerate(xs):
         if not x._requires_grad:
             raise RuntimeError(f"grad: input {i} does not require a gradient")

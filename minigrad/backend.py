@@ -1,7 +1,8 @@
 """Arrays: which library an array belongs to, which device it lives on, and how it gets there.
 
-This is the only file that knows NumPy and CuPy are two libraries. Everything above asks
-``array_module(x)`` for the module that made ``x`` and calls the same functions on either.
+The rules in ``ops/`` ask ``array_module(x)`` for the module that made ``x`` and call the same
+functions on either. That NumPy and CuPy are two libraries is known here, in ``kernels/`` and
+``replay/``, and where arrays come in and go out (``creation.py``, ``methods/exchange.py``).
 
 CuPy is imported when a device is asked for, never by ``import minigrad``: importing it costs a
 tenth of a second, and merely looking for a GPU starts a driver that forked processes cannot use.
@@ -11,19 +12,16 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import weakref
-from collections.abc import Callable
-from functools import partial, wraps
 from types import ModuleType
-from typing import Any, ParamSpec
+from typing import Any
 
 import numpy as np
 
+from .capture import refuse_while_capturing
+
 Array = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``: the rules in ``ops/`` are written for both."""
-
-Arguments = ParamSpec("Arguments")
 
 
 class Device(str):
@@ -280,70 +278,15 @@ def _remember(array: Array, copy: Array) -> None:
     _host_copies[key] = weakref.ref(array, lambda _: _host_copies.pop(key, None)), copy
 
 
-def forget_host_copy(array: Array) -> None:
-    """Note that the memory of ``array`` has been written in place."""
-    _host_copies.pop(id(owner(array)), None)
-
-
-# ----------------------------------------------------------- a step that is captured for replays
-
-
-class _Capture(threading.local):
-    """What ``replay/`` sets while it captures the work that a step gives to a GPU. The Python of
-    the step does not run again in a replay, so some things are refused in it, and some are noted.
-    """
-
-    gemm: Callable[..., None] | None = None
-    """What makes matrix products meanwhile, as CuPy refuses to; None while nothing is captured."""
-
-    def begin(self, gemm: Callable[..., None], parameters: list[Any]) -> None:
-        """Only ``parameters`` may get gradients."""
-        self.parameters = {id(p) for p in parameters}
-        self.forget()
-        self.gemm = gemm
-
-    def forget(self) -> None:
-        """Note from here on, and nothing that was before."""
-        self.checks: list[Callable[[], object]] = []  # of labels and indices, to be made again
-        self.read: list[weakref.ref[Array]] = []  # the memory of what went into operations,
-        self.written: list[weakref.ref[Array]] = []  # and of what was changed in place
-
-    def end(self) -> None:
-        """Capture no more."""
-        self.gemm = None
-        self.forget()
-
-
-capture = _Capture()
-
-
-def memory_of(*arrays: Array) -> list[weakref.ref[Array]]:
-    """References to the memory of ``arrays`` that do not keep it."""
-    return [weakref.ref(owner(array)) for array in arrays]
-
-
-def repeated_in_replays(check: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Have a check of what the host remembers noted while a step is captured."""
-
-    @wraps(check)
-    def checking(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        check(*args, **kwargs)
-        if capture.gemm is not None:
-            capture.checks.append(partial(check, *args, **kwargs))
-
-    return checking
-
-
-def refuse_while_capturing(what: str, instead: str) -> None:
-    """Raise a RuntimeError if a step is being captured, which cannot do this: "draws ..."."""
-    if capture.gemm is not None:
-        raise RuntimeError(f"cuda.graph: the step {what}, which a replay would not; {instead}")
-
-
 def remember_on_host(array: Array) -> None:
     """Have the host know integers that were computed on a GPU: it waits for them."""
     if array.dtype.kind in "iu" and id(array) not in _host_copies:
         _remember(array, to_device(array, CPU))
+
+
+def forget_host_copy(array: Array) -> None:
+    """Note that the memory of ``array`` has been written in place."""
+    _host_copies.pop(id(owner(array)), None)
 
 
 # ------------------------------------------------------------------------------------- memory
@@ -355,6 +298,11 @@ def owner(array: Array) -> Array:
     while type(array.base) is kind:
         array = array.base
     return array
+
+
+def memory_of(*arrays: Array) -> list[weakref.ref[Array]]:
+    """References to the memory of ``arrays`` that do not keep it."""
+    return [weakref.ref(owner(array)) for array in arrays]
 
 
 # ------------------------------------------------------------------------------------- random

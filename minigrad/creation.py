@@ -82,8 +82,14 @@ def arange(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers from ``start`` (default 0) up to but without ``end``, ``step`` apart: int64 if
-    all three are integers, else float32."""
+    all three are integers, else float32.
+
+    Raises:
+        ValueError: ``step`` is 0.
+    """
     start, end = (0, start) if end is None else (start, end)
+    if step == 0:
+        raise ValueError("arange: step is 0, and would never reach the end")
     array = np.arange(start, end, step)
     if dtype is None and array.dtype.kind == "f":
         dtype = np.float32

@@ -16,7 +16,7 @@ from .arrays import as_array, as_dtype
 from .autograd import apply, backward
 from .backend import Array, Device, device_of, is_array, on_device_of, to_device
 from .methods import Arithmetic, Exchange, InPlace, Products, Reductions, Shapes
-from .ops.base import Op
+from .ops.base import Op, normalize_dim
 from .writes import mark_written
 
 
@@ -120,7 +120,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[normalize_dim(dim, self.ndim, "size")]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -211,6 +211,10 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
                 device, dtype = argument.device, argument.dtype
             elif isinstance(argument, str) and argument.startswith(("cpu", "cuda")):
                 device = argument
+            elif isinstance(argument, str) and not hasattr(np, argument):
+                raise ValueError(
+                    f"to: got {argument!r}, expected a device ('cpu', 'cuda', 'cuda:1') or a type"
+                )
             else:
                 dtype = argument
         result = self

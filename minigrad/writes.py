@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, capture, forget_host_copy, memory_of, owner
+from .backend import Array, forget_host_copy, memory_of, owner
+from .capture import capture
 from .graph import tick
 
 _written: dict[int, list[Any]] = {}  # address -> [weak reference to the memory, last tick]
@@ -26,7 +27,7 @@ def mark_written(*arrays: Array) -> None:
     """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
     latest = tick()
-    if capture.gemm is not None:
+    if capture.active:
         capture.written += memory_of(*arrays)
     for array in arrays:
         memory = array if array.base is None else owner(array)

@@ -611,6 +611,29 @@ def test_retain_grad_keeps_what_all_hooks_have_left():
     np.testing.assert_allclose(h.grad.numpy(), [30, 70])
 
 
+def test_a_backward_pass_that_fails_retains_nothing():
+    x, w = leaf(2.0, 3.0), leaf(1.0, 1.5)
+    h = x * w
+    y = h.exp()
+    y.retain_grad()
+    loss = y.sum()
+    with mg.no_grad():
+        w.add_(1.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+    with pytest.warns(UserWarning, match="not a leaf"):
+        assert y.grad is None
+    assert x.grad is None
+
+
+def test_grad_names_what_is_no_tensor():
+    x = leaf(2.0)
+    with pytest.raises(TypeError, match="grad: input 0 is a int, expected a Tensor"):
+        mg.grad(x * 2, [3])
+    with pytest.raises(TypeError, match="grad: output 1 is a float, expected a Tensor"):
+        mg.grad([x * 2, 1.5], [x])
+
+
 def test_retain_grad_with_create_graph_keeps_a_differentiable_gradient():
     x = leaf(2.0)
     h = x * x

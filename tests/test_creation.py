@@ -95,3 +95,8 @@ def test_no_type_means_float32_and_is_no_type_elsewhere():
         assert tensor.dtype == mg.float32
     with pytest.raises(TypeError, match="expected a NumPy type"):
         mg.zeros(2).to(dtype="nonsense")
+
+
+def test_a_step_of_nothing():
+    with pytest.raises(ValueError, match="arange: step is 0"):
+        mg.arange(0, 1, 0)

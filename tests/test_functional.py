@@ -608,3 +608,17 @@ def test_every_function_is_also_found_in_minigrad_itself():
     for name in F.__all__:
         assert getattr(mg, name) is getattr(F, name)
         assert name in mg.__all__
+
+
+def test_numbers_that_are_out_of_range():
+    x, mean, var = mg.randn(4, 3), mg.zeros(3), mg.ones(3)
+    for momentum in (-0.1, 5.0, float("nan")):
+        with pytest.raises(ValueError, match=r"batch_norm: momentum is .*, expected a share"):
+            F.batch_norm(x, mean, var, training=True, momentum=momentum)
+        with pytest.raises(ValueError, match="momentum is"):
+            F.linear_batch_norm_sigmoid(
+                x, mg.ones(3, 3), mean, mean, var, var, mean, training=True, momentum=momentum
+            )
+    assert mean.tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match="softplus: beta is 0"):
+        F.softplus(x, beta=0)

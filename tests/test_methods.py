@@ -505,3 +505,35 @@ def test_numbers_are_rounded_to_the_type_of_the_tensor_first():
     x = mg.tensor([1.0])
     assert (x + 0.1).item() == float(np.float32(1) + np.float32(0.1))
     assert math.isclose((x * 1e-3).item(), 1e-3, rel_tol=1e-7)
+
+
+# ------------------------------------------------------------------------------------ views
+
+
+def test_a_view_shows_what_is_written_into_it():
+    x = mg.zeros(2, 3)
+    x.view(6)[4] = 7.0
+    assert x.tolist() == [[0, 0, 0], [0, 7, 0]]
+    assert x.view(-1, 2).shape == (3, 2)
+    assert x.T.view(3, 2, 1).shape == (3, 2, 1)  # no element moves
+    assert mg.zeros(0, 3).T.view(0).shape == (0,)
+
+
+def test_a_view_that_would_have_to_copy_is_refused():
+    x = mg.zeros(2, 3)
+    with pytest.raises(
+        RuntimeError, match=r"view: elements of shape \(3, 2\) do not lie .*use resh"
+    ):
+        x.T.view(6)
+    assert x.T.reshape(6).shape == (6,)
+    with pytest.raises(ValueError, match="do not fit"):
+        x.view(4)
+
+
+def test_sizes_and_moves_that_do_not_exist():
+    with pytest.raises(IndexError, match="size: dim 3 does not exist in a tensor with 2 axes"):
+        mg.zeros(2, 3).size(3)
+    assert mg.zeros(2, 3).size(-1) == 3
+    with pytest.raises(ValueError, match=r"to: got 'gpu', expected a device \('cpu', 'cuda'"):
+        mg.zeros(2).to("gpu")
+    assert mg.zeros(2).to("float64").dtype == np.float64

@@ -58,7 +58,13 @@ def silu(input: Tensor) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + e^(beta x)) / beta, elementwise; x itself where beta x > threshold."""
+    """log(1 + e^(beta x)) / beta, elementwise; x itself where beta x > threshold.
+
+    Raises:
+        ValueError: ``beta`` is 0.
+    """
+    if beta == 0:
+        raise ValueError("softplus: beta is 0, and the result is divided by it")
     return apply(ops.Softplus(float(beta), float(threshold)), floating(input, "softplus"))
 
 
@@ -206,6 +212,7 @@ def linear_batch_norm_sigmoid(
             or (running_mean is not None and running_mean._data.shape != out)
             or (running_var is not None and running_var._data.shape != out)
             or not isinstance(momentum, (int, float))
+            or not 0 <= momentum <= 1
             or not isinstance(eps, (int, float))
             or not eps >= 0
         )
@@ -281,6 +288,7 @@ def _checked_batch_norm(
             input._data.dtype.kind == "f"
             and channels
             and isinstance(momentum, number)
+            and 0 <= momentum <= 1
             and isinstance(eps, number)
             and eps >= 0
         ):
@@ -297,8 +305,9 @@ def _checked_batch_norm(
     if not isinstance(momentum, number) or not isinstance(eps, number):
         kinds = f"{type(momentum).__name__} and {type(eps).__name__}"
         raise TypeError(f"{name}: momentum and eps are {kinds}, expected numbers")
-    if not eps >= 0:
-        raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
+    _check_eps(name, eps)
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"{name}: momentum is {momentum}, expected a share from 0 to 1")
     if input.ndim < 2:
         raise ValueError(f"{name}: input has shape {shape}, expected (N, C, ...)")
     wrong = next(what for what, v in named.items() if v is not None and v.shape != channels)
@@ -306,6 +315,11 @@ def _checked_batch_norm(
         f"{name}: {wrong} has shape {named[wrong].shape}, expected {channels}: "
         f"the input has {channels[0]} channels in axis 1"
     )
+
+
+def _check_eps(name: str, eps: float) -> None:
+    if not eps >= 0:
+        raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
 
 
 def layer_norm(
@@ -321,6 +335,7 @@ def layer_norm(
     """
     floating(input, "layer_norm")
     expect_tensors("layer_norm", ("weight", "bias"), weight=weight, bias=bias)
+    _check_eps("layer_norm", eps)
     if isinstance(normalized_shape, int):
         normalized_shape = (normalized_shape,)
     shape = tuple(normalized_shape)

@@ -7,7 +7,8 @@ import numpy as np
 from .. import ops
 from ..arrays import check_range
 from ..autograd import apply
-from ..backend import CPU, array_module, host_copy, on_device_of, repeated_in_replays, to_device
+from ..backend import CPU, array_module, host_copy, on_device_of, to_device
+from ..capture import repeated_in_replays
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, capture, get_float32_matmul_precision
+from ..backend import Array, array_module, get_float32_matmul_precision
+from ..capture import capture
 
 # The numbers that cuBLAS has for element types (cudaDataType) and for the types in which it
 # multiplies and adds (cublasComputeType_t), from its header files.

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays import as_array
-from ..backend import Array, array_module, capture, device_of, memory_of, on_device_of
+from ..backend import Array, array_module, device_of, memory_of, on_device_of
+from ..capture import capture
 from ..gradmode import mode
 from ..writes import mark_written
 from .base import Base
@@ -44,7 +45,7 @@ class InPlace(Base):
                     f"{name}: operands are on {device_of(self._data)} and "
                     f"{device_of(other._data)}, expected one device"
                 )
-            if capture.gemm is not None:
+            if capture.active:
                 capture.read += memory_of(other._data)
             return other._data
         if isinstance(other, (bool, int, float, np.generic)):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import check_range
-from ..backend import device_of, to_device
+from ..backend import device_of, owner, to_device
 from ..ops.base import broadcast_to, normalize_dim, normalize_dims
 from .base import Base, Dims, as_dims, as_shape
 
@@ -34,7 +34,19 @@ class Shapes(Base):
                 f"{tuple(self._data.shape)} do not fit into {wanted}"
             ) from error
 
-    view = reshape
+    def view(self, *shape: Any) -> "Tensor":
+        """As ``reshape``, but never a copy: what is written into it, this tensor shows too.
+
+        Raises:
+            RuntimeError: the elements do not lie in memory as the shape needs them.
+        """
+        viewed = self.reshape(*shape)
+        if owner(viewed._data) is not owner(self._data):
+            raise RuntimeError(
+                f"view: elements of shape {tuple(self._data.shape)} do not lie in memory as the "
+                f"shape {tuple(viewed._data.shape)} needs them; use reshape, which copies"
+            )
+        return viewed
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
         """The axes from ``start_dim`` to ``end_dim`` (inclusive) made one."""

@@ -18,6 +18,8 @@ from .linear import Linear
 from .module import Module
 from .shape import Identity
 
+ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
+
 
 class BatchNormSigmoid(BatchNorm1d):
     """``Sequential(BatchNorm1d(...), Sigmoid())`` as one module; see ``BatchNorm`` for arguments
@@ -41,6 +43,9 @@ class LinearActivation(Linear):
         activation: str = "sigmoid",
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
+        if activation not in ACTIVATIONS.values():
+            known = ", ".join(map(repr, ACTIVATIONS.values()))
+            raise ValueError(f"LinearActivation: activation is {activation!r}, expected {known}")
         self.activation = activation
 
     def function(  # an option of the instance goes with it
@@ -85,9 +90,6 @@ class Absorbed(BatchNormSigmoid):
             super()._check(input, by_batch)
         except ValueError as error:  # named after the layer that the user has written
             raise ValueError(f"BatchNorm1d: {str(error).partition(': ')[2]}") from None
-
-
-ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
 
 
 def fuse(model: Module) -> Module:

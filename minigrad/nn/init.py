@@ -57,7 +57,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Samples of the uniform distribution on [a, b]."""
+    """Samples of the uniform distribution on [a, b].
+
+    Raises:
+        ValueError: there is nothing between them.
+    """
+    if not a <= b:
+        raise ValueError(f"uniform_: a is {a} and b is {b}, expected a <= b")
     return _filled(tensor, default_generator().uniform(a, b, tensor.shape))
 
 

@@ -1,12 +1,13 @@
 """LayerNorm: each sample brought to mean 0 and variance 1 over its own features."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from .. import functional as F
 from ..tensor import Tensor
 from . import init
-from .linear import checked_size, new_parameter
+from .linear import checked_number, checked_size, new_parameter
 from .module import Module
 
 
@@ -24,6 +25,10 @@ class LayerNorm(Module):
         bias: whether there is a ``bias`` beside it.
         device: where parameters are made.
         dtype: their type, float32 by default.
+
+    Raises:
+        TypeError: a length or ``eps`` is no number.
+        ValueError: they are out of range.
     """
 
     def __init__(
@@ -40,7 +45,10 @@ class LayerNorm(Module):
         self.normalized_shape = tuple(
             checked_size("LayerNorm: normalized_shape", length) for length in lengths
         )
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.eps = checked_number("LayerNorm: eps", eps)
+        if not 0 < self.eps < math.inf:
+            raise ValueError(f"LayerNorm: eps is {eps}, expected a number above 0")
+        self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
             vector = new_parameter(self.normalized_shape, device, dtype) if wanted else None
             self.register_parameter(name, vector)

@@ -35,6 +35,8 @@ import numpy as np
 
 from ..backend import Array, array_module
 
+CO_VARARGS = 4  # inspect.CO_VARARGS, without importing inspect
+
 
 class Op:
     """One application of an operation, and so one node of the graph (see ``graph.py``)."""
@@ -58,15 +60,19 @@ class Op:
         if not {"backward", "keeps"} & set(cls.__dict__):
             return
         code = cls.backward.__code__
-        output, *inputs = names = code.co_varnames[2 : code.co_argcount]  # after self and grad
-        unknown = set(cls.keeps) - set(code.co_varnames)
+        names = code.co_varnames[2 : code.co_argcount]  # after self and grad
+        rest = code.co_varnames[code.co_argcount :][: bool(code.co_flags & CO_VARARGS)]  # *xs
+        if not names:
+            raise TypeError(f"{cls.__name__}.backward takes no output: (self, grad, y, ...)")
+        output, *inputs = names
+        unknown = set(cls.keeps) - {*names, *rest}
         if unknown:
             raise TypeError(f"{cls.__name__}.keeps names {unknown}, which backward does not take")
         if inputs:
             cls.unread = tuple(i for i, name in enumerate(names) if name not in cls.keeps)
         else:  # backward(self, grad, y, *xs)
-            xs = code.co_varnames[code.co_argcount]
-            cls.unread = range(output in cls.keeps, 1 if xs in cls.keeps else sys.maxsize)
+            kept = set(rest) & set(cls.keeps)
+            cls.unread = range(output in cls.keeps, 1 if kept else sys.maxsize)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import kernels
-from ..backend import Array, is_array, on_device_of, refuse_while_capturing
+from ..backend import Array, is_array, on_device_of
+from ..capture import refuse_while_capturing
 from ..gradmode import enable_grad
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
@@ -118,15 +119,14 @@ class Optimizer:
         for name in ("lr", "weight_decay"):
             self.check_range(group, name)
 
-    def check_range(self, group: Group, name: str, below: float = float("inf")) -> None:
-        """The option is a number with 0 <= option < below; made a Python float, which unlike
-        NumPy's float64 leaves float32 arrays float32."""
+    def check_range(self, group: Group, name: str) -> None:
+        """The option is a number and not negative; made a Python float, which unlike NumPy's
+        float64 leaves float32 arrays float32."""
         value = group[name]
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
             raise TypeError(f"{self.name}: {name} is a {type(value).__name__}, expected a number")
-        if not 0 <= value < below:
-            limit = "at least 0" if below == float("inf") else f"at least 0 and below {below}"
-            raise ValueError(f"{self.name}: {name} is {value}, expected {limit}")
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{self.name}: {name} is {value}, expected at least 0")
         group[name] = float(value)
 
     # ------------------------------------------------------------------------------ steps

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..backend import refuse_while_capturing
+from ..capture import refuse_while_capturing
 from .optimizer import Optimizer
 
 

@@ -60,6 +60,7 @@ class SGD(Optimizer):
     def check(self, group: Group) -> None:
         super().check(group)
         self.check_range(group, "momentum")
+        self.check_range(group, "dampening")
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum > 0 and dampening = 0, got momentum "

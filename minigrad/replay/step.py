@@ -6,7 +6,6 @@ from typing import Any
 
 from ..backend import (
     Array,
-    capture,
     device_of,
     hand_on_host_copy,
     import_cupy,
@@ -15,6 +14,7 @@ from ..backend import (
     remember_on_host,
     to_device,
 )
+from ..capture import capture
 from ..graph import tick
 from ..kernels.arena import Arena
 from ..kernels.cublas import Direct

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.backend import capture, import_cupy
+from minigrad.backend import import_cupy
+from minigrad.capture import capture
 from minigrad.kernels import cublas
 from tests.devices import cuda, emulated
 from tests.strict_cupy import linalg, runtime

@@ -316,3 +316,8 @@ def test_a_layer_refuses_what_the_three_refuse_and_counts_nothing() -> None:
 def test_what_is_no_module() -> None:
     with pytest.raises(TypeError, match="fuse: got a list, expected a Module"):
         nn.fuse([nn.BatchNorm1d(3), nn.Sigmoid()])
+
+
+def test_an_activation_that_is_none_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="activation is 'foo', expected 'sigmoid', 'tanh', 'relu'"):
+        nn.LinearActivation(2, 3, activation="foo")

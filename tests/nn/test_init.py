@@ -159,3 +159,8 @@ def test_gains_are_pytorchs(torch, name: str) -> None:
     assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(
         torch.nn.init.calculate_gain("leaky_relu", 0.3)
     )
+
+
+def test_a_range_that_is_upside_down():
+    with pytest.raises(ValueError, match="uniform_: a is 2 and b is 1, expected a <= b"):
+        init.uniform_(mg.zeros(3), 2, 1)

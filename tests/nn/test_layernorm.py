@@ -59,3 +59,12 @@ def test_values_and_gradients_are_pytorchs(torch, rng, options: dict) -> None:
     np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-8, atol=1e-12)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("eps", [0.0, -1e-5, float("inf"), float("nan")])
+def test_an_eps_that_would_give_no_number(eps: float) -> None:
+    with pytest.raises(ValueError, match=r"LayerNorm: eps is .*, expected a number above 0"):
+        nn.LayerNorm(3, eps=eps)
+    if not eps >= 0:
+        with pytest.raises(ValueError, match="layer_norm: eps is"):
+            mg.functional.layer_norm(mg.ones(2, 3), 3, eps=eps)

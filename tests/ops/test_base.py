@@ -67,6 +67,28 @@ def test_keeps_a_name_that_backward_does_not_have():
                 return grad
 
 
+def test_keeps_a_local_variable_or_the_gradient():
+    for names in ("doubled", "grad", "self"):
+        with pytest.raises(TypeError, match=rf"keeps names \{{'{names}'\}}, which backward"):
+
+            class Wrong(Op):
+                keeps = (names,)
+
+                def backward(self, grad: Any, y: Any, x: Any) -> Any:
+                    doubled = 2 * grad
+                    return doubled
+
+
+def test_backward_without_an_output():
+    with pytest.raises(
+        TypeError, match=r"Wrong\.backward takes no output: \(self, grad, y, \.\.\."
+    ):
+
+        class Wrong(Op):
+            def backward(self, grad: Any) -> Any:
+                return grad
+
+
 def test_an_argument_that_was_not_kept_has_only_a_shape():
     seen = []
 

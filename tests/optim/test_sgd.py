@@ -92,3 +92,10 @@ def test_a_hundred_steps_are_pytorchs(torch, rng, options: dict, dtype, toleranc
             np.testing.assert_allclose(
                 p.detach().numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance
             )
+
+
+def test_dampening_is_checked_like_the_other_options():
+    with pytest.raises(ValueError, match=r"SGD: dampening is -3\.0, expected at least 0"):
+        optim.SGD([mg.zeros(2).requires_grad_()], lr=0.1, momentum=0.9, dampening=-3.0)
+    with pytest.raises(TypeError, match="SGD: dampening is a str, expected a number"):
+        optim.SGD([mg.zeros(2).requires_grad_()], lr=0.1, momentum=0.9, dampening="a")
