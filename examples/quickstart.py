@@ -11,10 +11,13 @@ loader = DataLoader(TensorDataset(x_train, y_train), batch_size=64, shuffle=True
 model = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.Sigmoid(), nn.Linear(64, 10))
 optimizer = optim.SGD(model.parameters(), lr=0.3)
 for epoch in range(1, 6):
+    model.train()
     for x, y in loader:
-        loss = F.cross_entropy(model.train()(x), y)
         optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
-    right = model.eval()(mg.tensor(x_test)).argmax(1) == mg.tensor(y_test)
+    model.eval()
+    with mg.no_grad():
+        right = model(mg.tensor(x_test)).argmax(1) == mg.tensor(y_test)
     print(f"epoch {epoch}: loss {loss.item():.2f}, test accuracy {right.float().mean().item():.2f}")
