@@ -57,6 +57,7 @@ def in_order(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
     wrong = {name for name, found in cases.items() if not all(c.right for c in found)}
     wrong -= {name for fault in faults for name in fault.results}
     findings += blame(prepared, cases, wrong)
+    findings.sort(key=lambda finding: finding.stage == "missing")  # a mistake comes before a gap
     return findings or side_effects(prepared, replies)
 
 

@@ -66,7 +66,7 @@ def collect(
     for k, values in tables:
         for name in question.results:
             if question.steps and values.get(name) is None:
-                faults[name] = Finding("missing", (name,), f"{name}: not given yet")
+                faults[name] = Finding("missing", (name,), "not given yet")
                 continue
             got = as_array(name, values.get(name))
             if isinstance(got, Finding):

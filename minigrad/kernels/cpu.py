@@ -117,7 +117,8 @@ def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
 
 @np.errstate(over="ignore")  # half the price of a `with`
 def _sigmoid_of_negated(y: Array) -> Array:
-    """1 / (1 + e^y), in the place of y. Where e^y overflows, the result is 0, as it should be."""
+    """1 / (1 + e^y), in the place of y. Where e^y overflows, the result is 0; the rule has a
+    number there that is too small to have all its digits (in float32 below 1.2e-38)."""
     one = _number(1.0, y.dtype.char)
     np.exp(y, y)
     y += one

@@ -28,8 +28,8 @@ class Sigmoid(Op):
     The derivative is at most 1/4 (at x = 0), below 0.0067 for |x| > 5, and exactly 0 in float32
     from x = 18 on: the sigmoid saturates. Only y is kept for backward.
 
-    Forward uses y = e^x / (1 + e^x), which keeps all digits of small values (y = e^-60 at
-    x = -60), and caps x where y has reached 1, so that e^x cannot overflow.
+    Forward uses y = e^x / (1 + e^x), in which nothing overflows on the left, and caps x where y has
+    reached 1, as e^x would overflow on the right. (The kernel for NumPy uses the definition.)
     """
 
     keeps = ("y",)

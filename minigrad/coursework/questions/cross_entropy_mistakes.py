@@ -173,7 +173,7 @@ def twice(dloss: float, logits: Array, labels: Array) -> Array:
 
 
 BACKWARD = table(
-    "cross-entropy, backward: steps 1 to 3",
+    "ce-3 to ce-5",
     "dlogits",
     (
         "C1",

@@ -47,7 +47,7 @@ def backward_probes(rng: np.random.Generator) -> list[Inputs]:
 
 
 FORWARD = table(
-    "linear, step 1: y_no = sum_i x_ni W_oi + b_o",
+    "lin-1: y_no = sum_i x_ni W_oi + b_o",
     "y",
     (
         "L11",
@@ -74,7 +74,7 @@ FORWARD = table(
 )
 
 DX = table(
-    "linear, step 2: which y's x_ni reaches, and with which weight",
+    "lin-2 to lin-4: which y's x_ni reaches, and with which weight",
     "dx",
     (
         "L2",
@@ -109,7 +109,7 @@ DX = table(
 )
 
 DWEIGHT = table(
-    "linear, step 3: W_oi reaches column o of y, in every row",
+    "lin-5: W_oi reaches column o of y, in every row",
     "dweight",
     (
         "L1",
@@ -149,7 +149,7 @@ DWEIGHT = table(
 )
 
 DBIAS = table(
-    "linear, step 4: b_o is added to every row",
+    "lin-6: b_o is added to every row",
     "dbias",
     (
         "L3",
@@ -198,7 +198,7 @@ DBIAS = table(
 )
 
 ALL = table(
-    "linear, steps 2 to 4",
+    "lin-4 to lin-6",
     "dx dweight dbias",
     (
         "L23",

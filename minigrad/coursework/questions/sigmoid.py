@@ -84,7 +84,7 @@ FORWARD = table(
 )
 
 BACKWARD = table(
-    "sigmoid, step 2: dy/dx written with y",
+    "sig-3 and sig-4: the slope written with y, and the chain rule",
     "dx",
     (
         "S1",
