@@ -1,4 +1,4 @@
-"""What coursework tells a student to read is there, and the documentation solves no task for him."""
+"""What coursework tells a student to read is there, and no page solves a task for him."""
 
 import re
 from pathlib import Path
