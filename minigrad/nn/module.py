@@ -6,7 +6,7 @@ what an optimiser updates (``parameters``), what a checkpoint holds (``state_dic
 another device (``to``) and what ``print(model)`` draws. The values themselves are ordinary
 attributes, so reading ``self.weight`` costs nothing.
 
-The mathematics is in ``functional.py`` and ``ops/``; modules hold state and pass it on.
+The mathematics is in ``functional/`` and ``ops/``; modules hold state and pass it on.
 """
 
 import difflib
