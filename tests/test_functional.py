@@ -3,6 +3,7 @@ tested in ``tests/ops``, their values also against PyTorch in ``test_parity.py``
 
 import inspect
 import math
+import pickle
 import statistics
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_a_function_is_its_method(name):
         function([1.0, 2.0])
     with pytest.raises(TypeError, match=rf"{name}: got a float, expected a Tensor"):
         function(2.5)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "expand"])
+def test_a_function_of_a_method_introduces_itself_as_a_function(name):
+    """To ``help``, to editors, and to pickle, which finds a function by its module and name."""
+    function = getattr(F, name)
+    first, *others = inspect.signature(function).parameters.values()
+    assert first.name == "input"
+    assert others == list(inspect.signature(getattr(mg.Tensor, name)).parameters.values())[1:]
+    assert function.__module__ == "minigrad.functional.elementary"
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_input_can_be_named():
+    x = mg.tensor(X)
+    assert F.softmax(dim=1, input=x).tolist() == F.softmax(x, 1).tolist()
 
 
 @pytest.mark.parametrize("name", [*METHODS, *OTHERS])

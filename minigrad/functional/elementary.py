@@ -1,6 +1,7 @@
 """Tensor's methods as functions, and the functions that join or choose between tensors."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,20 +17,26 @@ R = TypeVar("R")
 
 
 def _function(method: Callable[P, R]) -> Callable[P, R]:
-    """A method of Tensor as a function that says so when its first argument is none."""
+    """A method of Tensor as a function, at home in this module, whose first argument is called
+    ``input``; it says so when that is no Tensor."""
 
     @functools.wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         if args and isinstance(args[0], Tensor):
             return method(*args, **kwargs)
-        first = args[0] if args else kwargs.pop("input", None)
-        if not args and isinstance(first, Tensor):  # PyTorch's name for the first argument
-            return method(first, **kwargs)  # type: ignore[arg-type]
+        given = args[0] if args else kwargs.pop("input", None)
+        if not args and isinstance(given, Tensor):  # PyTorch's name for the first argument
+            return method(given, **kwargs)  # type: ignore[arg-type]
         raise TypeError(
-            f"{method.__name__}: got a {type(first).__name__}, expected a Tensor; "
+            f"{method.__name__}: got a {type(given).__name__}, expected a Tensor; "
             f"wrap it: mg.tensor(...)"
         )
 
+    signature = inspect.signature(method)
+    first, *others = signature.parameters.values()
+    shown = signature.replace(parameters=[first.replace(name="input"), *others])
+    function.__signature__ = shown  # type: ignore[attr-defined]
+    function.__module__, function.__qualname__ = __name__, method.__name__
     return function
 
 
