@@ -91,7 +91,15 @@ relu = _function(Tensor.relu)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """``input`` where ``condition`` holds, else ``other``; either may be a Python number."""
+    """``input`` where ``condition`` holds, else ``other``; either may be a Python number.
+
+    The three broadcast.
+
+    Raises:
+        TypeError: the condition is no boolean Tensor, or neither of the others is a Tensor, or one
+            of them is neither a Tensor nor a number.
+        ValueError: the shapes do not broadcast.
+    """
     if not isinstance(condition, Tensor) or condition.dtype != np.bool_:
         kind = getattr(condition, "dtype", type(condition).__name__)
         raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
@@ -130,7 +138,15 @@ def promoted(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after another along ``dim``; their other axes must agree."""
+    """The tensors one after another along ``dim``; their other axes must agree.
+
+    Of shapes (..., n1, ...), (..., n2, ...), ... -> (..., n1 + n2 + ..., ...).
+
+    Raises:
+        TypeError: something else than a list of Tensors.
+        ValueError: there are none, they have no axes, or their other axes differ.
+        IndexError: they have no axis ``dim``.
+    """
     tensors = promoted(*_tensors("cat", tensors))
     shapes = [t.shape for t in tensors]
     axis = normalize_dim(dim, tensors[0].ndim, "cat")
@@ -141,7 +157,15 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, side by side along a new axis ``dim``."""
+    """The tensors, all of one shape, side by side along a new axis ``dim``.
+
+    Of n of the shape (d0, d1, ...) -> (n, d0, d1, ...) for ``dim`` 0.
+
+    Raises:
+        TypeError: something else than a list of Tensors.
+        ValueError: there are none, or their shapes differ.
+        IndexError: the result has no axis ``dim``.
+    """
     tensors = _tensors("stack", tensors)
     shapes = {t.shape for t in tensors}
     if len(shapes) != 1:

@@ -45,7 +45,12 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x times the normal distribution function of x, elementwise; ``approximate="tanh"`` is
-    faster and differs by at most 0.0005."""
+    faster and differs by at most 0.0005.
+
+    Raises:
+        TypeError: the input is no Tensor, or not floating.
+        ValueError: ``approximate`` is neither "none" nor "tanh".
+    """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
     op = ops.GELU() if approximate == "none" else ops.GELUTanh()
@@ -75,7 +80,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input weight^T + bias.    input: (..., in), weight: (out, in), bias: (out,) -> (..., out)
 
     Raises:
-        ValueError: the last axis of the input does not have the weight's ``in`` features, ...
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: weight is not (out, in), the input's last axis is not ``in``, or bias is not
+            (out,).
     """
     return _linear("linear", ops.Linear(), input, weight, bias)
 
@@ -156,10 +163,14 @@ def batch_norm(
     With ``training`` the statistics are the batch's, over all axes but 1, and the running ones
     move towards them in place: running = (1 - momentum) running + momentum batch, where the
     batch's variance is the unbiased one (divided by m - 1). Otherwise the running ones are used.
+    Ioffe and Szegedy (2015), "Batch Normalization", section 3.
 
     Raises:
-        ValueError: shapes do not fit; a single value per channel in training, whose variance is 0
-            whatever it is; or no running statistics without ``training``. Nothing has changed then.
+        TypeError: an argument is no Tensor, the input is not floating, or ``momentum`` or ``eps``
+            is no number.
+        ValueError: shapes do not fit; ``momentum`` is not from 0 to 1, or ``eps`` negative; a
+            single value per channel in training, whose variance is 0 whatever it is; or no running
+            statistics without ``training``. Nothing has changed then.
     """
     return _batch_norm(
         False, input, running_mean, running_var, weight, bias, training, momentum, eps
@@ -331,7 +342,13 @@ def layer_norm(
 ) -> Tensor:
     """Each sample standardised over its last axes, times weight, plus bias.
 
-    input: (..., *normalized_shape); weight, bias: normalized_shape.
+    input: (..., *normalized_shape); weight, bias: normalized_shape. The variance is divided by the
+    number of values. Ba, Kiros and Hinton (2016), "Layer Normalization", section 3.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the input's last axes, weight or bias are not ``normalized_shape``, which has at
+            least one axis; or ``eps`` is negative.
     """
     floating(input, "layer_norm")
     expect_tensors("layer_norm", ("weight", "bias"), weight=weight, bias=bias)
@@ -360,8 +377,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     The row ``padding_idx`` receives no gradient.
 
     Raises:
-        TypeError: the input does not hold integers.
-        IndexError: there is no such row.
+        TypeError: an argument is no Tensor, or the input does not hold integers.
+        ValueError: weight is not (rows, D).
+        IndexError: there is no such row, for an index or for ``padding_idx``.
     """
     if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
         kinds = f"{type(input).__name__} and {type(weight).__name__}"
@@ -382,6 +400,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     value stays; without ``training`` the input itself.
 
     Srivastava et al. (2014), "Dropout", section 4, with the scaling moved into training.
+
+    Raises:
+        TypeError: the input is no Tensor, or not floating.
+        ValueError: ``p`` is not from 0 to 1.
     """
     floating(input, "dropout")
     if not 0 <= p <= 1:
@@ -397,6 +419,7 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     """1 where the class is the label, else 0.   labels: (...) integers -> (..., num_classes) int64
 
     Raises:
+        TypeError: the labels are no Tensor, or no integers.
         IndexError: a label is not in [0, num_classes).
     """
     if not isinstance(labels, Tensor):

@@ -83,8 +83,10 @@ def cross_entropy(
 
     Raises:
         IndexError: a label is not in [0, C).
-        TypeError: labels are neither integers nor, in the input's shape, probabilities.
-        ValueError: shapes do not fit.
+        TypeError: an argument is no Tensor, the input is not floating, or labels are neither
+            integers nor, in the input's shape, probabilities.
+        ValueError: shapes do not fit, there is no such ``reduction``, or ``label_smoothing`` is not
+            from 0 to 1.
     """
     _check_reduction(reduction, "cross_entropy")
     expect_tensors("cross_entropy", ("weight",), input=input, target=target, weight=weight)
@@ -144,7 +146,13 @@ def nll_loss(
 ) -> Tensor:
     """-input[label], averaged over the batch: the negative log-likelihood.
 
-    input: log-probabilities, (N, C), (C,) or (N, C, d1, ...); the rest as in ``cross_entropy``.
+    input: log-probabilities, (N, C), (C,) or (N, C, d1, ...); the rest as in ``cross_entropy``,
+    but for probabilities as targets, which are not taken.
+
+    Raises:
+        IndexError: a label is not in [0, C).
+        TypeError: an argument is no Tensor, the input is not floating, or labels are no integers.
+        ValueError: shapes do not fit, or there is no such ``reduction``.
     """
     _check_reduction(reduction, "nll_loss")
     expect_tensors("nll_loss", ("weight",), target=target, weight=weight)
@@ -179,7 +187,9 @@ def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Te
     """(input - target)^2, averaged over all elements.
 
     Raises:
-        ValueError: the shapes differ (they are not broadcast: that is nearly always a mistake).
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ (they are not broadcast: that is nearly always a mistake), or
+            there is no such ``reduction``.
     """
     input, target = _same_shape("mse_loss", input, target)
     return _reduced(apply(ops.SquaredError(), input, target), reduction, "mse_loss")
@@ -188,7 +198,14 @@ def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Te
 def huber_loss(
     input: Tensor, target: Tensor, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Tensor:
-    """Half the squared error up to ``delta``, linear beyond; averaged over all elements."""
+    """Half the squared error up to ``delta``, linear beyond; averaged over all elements.
+
+    input, target: of one shape.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ, ``delta`` is not positive, or there is no such ``reduction``.
+    """
     input, target = _same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
@@ -210,6 +227,12 @@ def binary_cross_entropy_with_logits(
         weight: a factor for each element, broadcast to the input.
         reduction: "mean", "sum" or "none".
         pos_weight: a factor for t log s, broadcast to the input.
+
+    Raises:
+        TypeError: input or target is no Tensor, the input is not floating, or a factor is neither
+            a Tensor nor a number.
+        ValueError: the shapes of input and target differ, a factor does not broadcast, or there is
+            no such ``reduction``.
     """
     name = "binary_cross_entropy_with_logits"
     input, target = _same_shape(name, input, target)

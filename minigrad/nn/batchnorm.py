@@ -17,7 +17,7 @@ there, and its gradient a different one.
 
 The derivation of both gradients stands in ``ops/normalization.py``.
 Ioffe and Szegedy (2015), "Batch Normalization: Accelerating Deep Network Training by Reducing
-Internal Covariate Shift".
+Internal Covariate Shift", section 3.
 """
 
 import math
@@ -57,7 +57,8 @@ class BatchNorm(Module):
     (divided by m - 1, though the layer itself divides by m), and ``num_batches_tracked`` ().
 
     Raises:
-        TypeError: ``eps`` or ``momentum`` is no number.
+        TypeError: ``eps`` or ``momentum`` is no number; or, when called, the input is no Tensor, or
+            not floating.
         ValueError: they are out of range; or, when called: the input has the wrong axes or
             channels, or, where the batch's statistics are used, fewer than two values per channel.
             No buffer has changed then.

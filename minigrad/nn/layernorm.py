@@ -15,8 +15,8 @@ class LayerNorm(Module):
     """y = weight (x - mean) / sqrt(var + eps) + bias, mean and var over the last axes.
 
     x, y: (..., *normalized_shape);  weight, bias: normalized_shape. No sample knows of another, so
-    training and evaluation are the same. Ba, Kiros, Hinton (2016), "Layer Normalization"; the
-    gradient is derived in ``ops/normalization.py``.
+    training and evaluation are the same. Ba, Kiros and Hinton (2016), "Layer Normalization",
+    section 3; the gradient is derived in ``ops/normalization.py``.
 
     Args:
         normalized_shape: the lengths of the last axes, or of the last one.
@@ -27,8 +27,9 @@ class LayerNorm(Module):
         dtype: their type, float32 by default.
 
     Raises:
-        TypeError: a length or ``eps`` is no number.
-        ValueError: they are out of range.
+        TypeError: a length or ``eps`` is no number; or, when called, the input is not floating.
+        ValueError: they are out of range; or, when called, the input's last axes are not
+            ``normalized_shape``.
     """
 
     def __init__(
