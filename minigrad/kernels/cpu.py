@@ -1,6 +1,6 @@
 """Kernels for NumPy: the operations of a layer with fewer passes over memory.
 
-Three habits make the difference; ``docs/benchmarks`` has the measurements.
+Three habits make the difference; ``docs/where-the-time-goes.md`` has what was measured.
 
 * A fresh large array costs more than the arithmetic on it, because the operating system hands out
   its pages one by one. So intermediate results are written over each other with ``out=``, and the
