@@ -126,14 +126,16 @@ def backpropagate_from(
     retained: list[tuple[Callable[[], Tensor | None], Any]] = []
 
     def pull_back(node: Any, grad: Any) -> tuple[Any, ...]:
-        if needed is not None and node not in needed:
-            return (None,) * len(node.parents)
-        if node.hooks:
+        passed = needed is None or node in needed
+        wanted = targets is None or node in targets
+        if node.hooks and (passed or wanted):
             grad = _run_hooks(node, grad, outputs[0])
-        if targets is not None and node in targets:
+        if targets is not None and wanted:
             found[node] = grad
-        if node.retained_by is not None:
+        if node.retained_by is not None and (passed or wanted):
             retained.append((node.retained_by, grad))
+        if not passed:
+            return (None,) * len(node.parents)
         kept = node.kept
         if kept is None or writes.latest > node.order:
             _check_kept(node)
@@ -168,11 +170,9 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
     """The nodes under ``roots`` that gradients pass on their way to ``targets``."""
     needed: set[Any] = set()
     for node in oldest_first(roots):
-        freed = node.kept is None  # whatever it led to: an error is due
-        if (
-            freed
-            or node in targets
-            or any(parent in needed or parent in targets for parent in node.parents)
+        freed = node.kept is None  # whatever it led to: an error is due, unless it is a target
+        if (freed and node not in targets) or any(
+            parent in needed or parent in targets for parent in node.parents
         ):
             needed.add(node)
     return needed
@@ -267,7 +267,8 @@ def _retain(tensor: "Tensor | None", grad: Any) -> None:
     """Add to the ``.grad`` of a tensor that is not a leaf but asked for it, if it still exists."""
     if tensor is not None:
         follow(tensor._data)
-        fresh: Any = grad if isinstance(grad, Base) else tensor._new(grad.copy())
+        recorded: Any = grad  # if create_graph, and then the copy is recorded too
+        fresh = recorded.clone() if isinstance(grad, Base) else tensor._new(grad.copy())
         tensor._grad = fresh if tensor._grad is None else tensor._grad + fresh
 
 
@@ -305,8 +306,12 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
     dtype = like._data.dtype
     if type(grad) is not np.ndarray:
-        if isinstance(grad, Base):
-            return grad  # type: ignore[return-value]  # the only Base there is, is Tensor
+        if isinstance(grad, Base):  # create_graph: the copy is recorded
+            memory = id(owner(grad._data))
+            given: Any = grad
+            result: Tensor = given.clone() if memory in taken else given
+            taken.add(memory)
+            return result
         follow(grad)
         grad = like._new(grad)._data  # of one of NumPy's numbers, an array
     if grad.dtype is not dtype:
@@ -333,9 +338,13 @@ def backward(
     if capture.active:
         _refuse_other_leaves(found)
     with on_device_of(seed._data), set_grad_enabled(create_graph):
+        totals = []
         for leaf, share in found.items():
-            total = _finished(share, leaf, taken)
-            leaf._grad = total if leaf._grad is None else leaf._grad + total
+            if leaf._requires_grad:  # it may have been frozen since
+                total = _finished(share, leaf, taken)
+                totals.append((leaf, total if leaf._grad is None else leaf._grad + total))
+        for leaf, total in totals:
+            leaf._grad = total
 
 
 def _refuse_other_leaves(leaves: Iterable["Tensor"]) -> None:

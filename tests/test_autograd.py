@@ -659,3 +659,56 @@ def test_hooks_and_retain_grad_need_a_gradient():
     x.retain_grad()  # a leaf keeps its gradient anyway
     x.backward()
     assert x.grad.item() == 1
+
+
+# ------------------------------------------------------- whose gradient is it, and in which memory
+
+
+def test_gradients_with_create_graph_are_in_memory_of_their_own():
+    a, b = leaf(3.0, 4.0), leaf(1.0, 2.0)
+    seed = mg.tensor([0.3, -0.7], mg.float64)
+    y = a + b
+    y.retain_grad()
+    y.backward(seed, create_graph=True)
+    gradients = [a.grad, b.grad, y.grad, seed]
+    with mg.no_grad():
+        for factor, gradient in zip((2, 3, 5, 7), gradients, strict=True):
+            gradient.mul_(factor)
+    for factor, gradient in zip((2, 3, 5, 7), gradients, strict=True):
+        np.testing.assert_allclose(gradient.detach().numpy(), [0.3 * factor, -0.7 * factor])
+    a.grad = b.grad = y.grad = None
+
+
+def test_a_leaf_that_was_frozen_since_gets_no_gradient():
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = (x * w).sum()
+    w.requires_grad = False
+    y.backward()
+    assert w.grad is None
+    assert x.grad.tolist() == [3, 4]
+
+
+def test_all_gradients_are_added_or_none():
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    a.grad = mg.tensor([5.0, 6.0], mg.float64)
+    b.grad = mg.tensor([7.0, 8.0], mg.float64)
+    for changed, kept in ((a, b), (b, a)):
+        before = kept.grad.tolist()
+        array = changed.data
+        changed.data = array.astype(np.float32)
+        kept.data, other = kept.data.astype(np.float32), kept.data
+        kept.grad = mg.tensor(before, mg.float32)
+        with pytest.raises(TypeError, match="expected one floating type"):
+            (a * b).sum().backward()
+        assert kept.grad.tolist() == before
+        changed.data, kept.data = array, other
+        kept.grad = mg.tensor(before, mg.float64)
+
+
+def test_the_gradient_at_a_node_leaves_its_own_past_alone():
+    x = leaf(1.5, 2.5)
+    h = x * x
+    (g,) = mg.grad((h * 3).sum(), h)
+    assert g.tolist() == [3, 3]
+    h.backward(g)
+    assert x.grad.tolist() == [9, 15]  # 3 * 2 x

@@ -639,3 +639,51 @@ def test_numbers_that_are_out_of_range():
     assert mean.tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match="softplus: beta is 0"):
         F.softplus(x, beta=0)
+
+
+# ----------------------------------------------------------------- labels that count for nothing
+
+WEIGHTED = {"weight": True, "label_smoothing": 0.0}, {"weight": False, "label_smoothing": 0.1}
+
+
+def entropy(logits, labels, weight, label_smoothing):
+    factor = mg.tensor([1.0, 2.0, 3.0], logits.dtype) if weight else None
+    return F.cross_entropy(logits, labels, factor, label_smoothing=label_smoothing)
+
+
+@pytest.mark.parametrize("options", WEIGHTED, ids=str)
+def test_an_ignored_row_does_not_count_whatever_is_in_it(options):
+    rows = [[0.5, 1.0, 2.0], [-np.inf, 1.0, 2.0]]
+    alone = mg.tensor(rows[:1], mg.float64, requires_grad=True)
+    both = mg.tensor(rows, mg.float64, requires_grad=True)
+    expected = entropy(alone, mg.tensor([1]), **options)
+    found = entropy(both, mg.tensor([1, -100]), **options)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+    (expected * 0.7).backward()
+    (found * 0.7).backward()
+    np.testing.assert_allclose(both.grad.numpy()[0], alone.grad.numpy()[0], rtol=1e-12)
+    assert both.grad.numpy()[1].tolist() == [0, 0, 0]
+
+
+def test_an_ignored_row_of_nll_loss():
+    log_p = mg.tensor([[-1.5, -0.5], [-np.inf, 0.0]], mg.float64, requires_grad=True)
+    assert F.nll_loss(log_p, mg.tensor([0, -100])).item() == 1.5
+    assert F.nll_loss(log_p, mg.tensor([0, -100]), reduction="none").tolist() == [1.5, 0]
+
+
+@pytest.mark.parametrize("options", WEIGHTED, ids=str)
+def test_a_batch_of_ignored_labels_has_no_mean_and_moves_nothing(options):
+    logits = mg.tensor([[0.5, 1.0, 2.0], [1.5, 1.0, 2.0]], requires_grad=True)
+    loss = entropy(logits, mg.tensor([-100, -100]), **options)
+    assert math.isnan(loss.item())
+    loss.backward(mg.tensor(0.7))
+    assert logits.grad.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_a_single_label_without_a_batch():
+    x = mg.tensor([1.0, 2.0, 3.5])
+    assert F.cross_entropy(x, mg.tensor(-100), reduction="sum").item() == 0
+    with pytest.raises(IndexError, match="a label is 5"):
+        F.cross_entropy(x, mg.tensor(5))
+    few = F.cross_entropy(x, mg.tensor(1, dtype=mg.int32)).item()
+    assert few == pytest.approx(math.log(np.exp([1, 2, 3.5]).sum()) - 2, rel=1e-6)

@@ -537,3 +537,18 @@ def test_sizes_and_moves_that_do_not_exist():
     with pytest.raises(ValueError, match=r"to: got 'gpu', expected a device \('cpu', 'cuda'"):
         mg.zeros(2).to("gpu")
     assert mg.zeros(2).to("float64").dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "index", [((0, 0), (1, 1)), ((0, 0),), (range(2), (1, 1)), ((0, 0), [1, 1])], ids=str
+)
+def test_sequences_inside_an_index_add_up_what_is_read_twice(index):
+    values, seed = np.array([[1.5, 2.0], [3.0, 4.0]]), np.random.default_rng(4)
+    x = mg.tensor(values, requires_grad=True)
+    y = x[index]
+    assert y.tolist() == values[index].tolist()
+    grad = seed.normal(size=y.shape)
+    y.backward(mg.tensor(grad))
+    expected = np.zeros((2, 2))
+    np.add.at(expected, index, grad)
+    np.testing.assert_allclose(x.grad.numpy(), expected)

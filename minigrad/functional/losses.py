@@ -38,7 +38,7 @@ def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) ->
     if plain and numbers.view(np.uint64).max() < classes:  # where -1 is a large number
         return
     if not 0 <= ignore_index < classes:
-        numbers = numbers * (numbers != ignore_index)
+        numbers = np.where(numbers == ignore_index, 0, numbers)
     check_range(numbers, classes, name, "a label")
 
 
@@ -119,10 +119,9 @@ def cross_entropy(
     loss = nll_loss(log_p, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return loss
-    counted = (target != ignore_index).to(input.dtype)
-    spread = -weighted.sum(axis) * counted
+    spread = -apply(ops.Masked(), target != ignore_index, weighted.sum(axis))
     if reduction == "mean":
-        spread = spread.sum() / _weight_of(target, weight, ignore_index, input).sum()
+        spread = _average(spread, _weight_of(target, weight, ignore_index, input))
     elif reduction == "sum":
         spread = spread.sum()
     return loss * (1 - label_smoothing) + spread * (label_smoothing / classes)
@@ -165,13 +164,23 @@ def nll_loss(
     valid = labels * (labels != ignore_index).to(labels.dtype)
     with on_device_of(rows._data):
         row = array_module(rows._data).arange(len(labels))
-    loss = -apply(ops.GetItem((row, valid._data)), rows) * weights  # the labels were checked
+    picked = apply(ops.GetItem((row, valid._data)), rows)  # the labels were checked
+    loss = -apply(ops.Masked(), labels != ignore_index, picked) * weights  # not 0 * -inf
     if reduction == "none":
         return loss.reshape(target.shape)
     if reduction == "sum":
         return loss.sum()
-    with np.errstate(invalid="ignore"):  # no label counts: the mean of nothing is NaN
-        return loss.sum() / weights.sum()
+    return _average(loss, weights)
+
+
+def _average(loss: Tensor, weights: Tensor) -> Tensor:
+    """The sum of ``loss`` over that of ``weights``. If nothing counts it is NaN, as the mean of
+    nothing is, but its gradient is 0."""
+    total = weights.sum()
+    constant = total.detach()
+    with np.errstate(invalid="ignore"):
+        none = constant / constant - 1  # 0, or NaN
+    return loss.sum() / (total + (constant == 0).to(total.dtype)) + none
 
 
 def _same_shape(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, ...]:

@@ -96,7 +96,7 @@ class Base:
         def plain(part: Any) -> Any:
             if isinstance(part, Base):
                 part = part._data
-            elif isinstance(part, list):
+            elif isinstance(part, list | tuple | range):
                 part = np.asarray(part)
             if not is_array(part):
                 return part

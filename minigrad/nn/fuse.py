@@ -102,6 +102,10 @@ def fuse(model: Module) -> Module:
     * another ``BatchNorm1d`` and a ``Sigmoid``;
     * a ``Linear`` with a bias, and a ``Sigmoid``, ``Tanh`` or ``ReLU``.
 
+    To take parts out of a model, by index or slice, do so before it is fused: of a row that became
+    one, the first part computes the whole. Modules that are also kept in a plain list are run as
+    they are in ``model``.
+
     They are left as they are where one of them has a hook, which would not see what it asks for,
     and where one is of a subclass.
 

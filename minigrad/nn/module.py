@@ -155,6 +155,9 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         kind = self.__dict__.get("_members", {}).get(name)
+        if kind == "buffer" and isinstance(value, Parameter):
+            delattr(self, name)  # it is learnt from now on
+            kind = None
         if kind == "parameter" or (kind is None and isinstance(value, Parameter)):
             self.register_parameter(name, value)
         elif kind == "module" or (kind is None and isinstance(value, Module)):

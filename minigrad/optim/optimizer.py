@@ -209,6 +209,11 @@ class Optimizer:
         """A model moved or converted after the first step leaves the optimiser's arrays behind."""
         w = parameter.data
         for name, array in state.items():
+            if is_array(array) and array.shape != w.shape:
+                raise ValueError(
+                    f"{self.name}: {name} of a parameter has shape {array.shape}, but the "
+                    f"parameter has shape {parameter.shape} now; make a new optimiser for it"
+                )
             if is_array(array) and (array.dtype != w.dtype or type(array) is not type(w)):
                 raise TypeError(
                     f"{self.name}: {name} of a parameter of shape {parameter.shape} is "

@@ -145,8 +145,10 @@ def alike(weights: list[Array], gradients: list[Array], states: list[State]) -> 
         )
         and all(state.keys() == names for state in states)
         and all(
-            type(state[n]) is kind and state[n].dtype == dtype if is_array(v) else state[n] == v
+            type(state[n]) is kind and state[n].dtype == dtype and state[n].shape == w.shape
+            if is_array(v)
+            else state[n] == v
             for n, v in remembered.items()
-            for state in states
+            for state, w in zip(states, weights, strict=True)
         )
     )

@@ -393,3 +393,12 @@ def test_a_shallow_copy_has_members_of_its_own() -> None:
     assert next(name for name, _ in model.named_buffers()) == "scale"
     model(mg.randn(4, 2))
     assert "extra.weight" in twin.state_dict()
+
+
+def test_a_parameter_in_the_place_of_a_buffer_is_learnt():
+    module = nn.Module()
+    module.register_buffer("w", mg.ones(2))
+    module.w = nn.Parameter(mg.zeros(2))
+    assert [name for name, _ in module.named_parameters()] == ["w"]
+    assert not list(module.named_buffers())
+    assert list(module.state_dict()) == ["w"]

@@ -249,3 +249,16 @@ def test_a_step_is_noticed_by_a_graph_that_needs_the_old_weights():
     optimizer.step()
     with pytest.raises(RuntimeError, match=r"Mul: its input 1, of shape .*changed in place"):
         loss.backward()
+
+
+def test_a_parameter_that_has_changed_its_shape_is_named_and_no_other_gets_its_momentum():
+    a, b = mg.zeros(3, requires_grad=True), mg.zeros(5, requires_grad=True)
+    optimizer = optim.SGD([b, a], lr=1.0, momentum=0.9)
+    a.grad, b.grad = mg.tensor([1.0, 2.0, 3.0]), mg.full((5,), 2.0)
+    optimizer.step()
+    a.data = np.zeros(2, np.float32)
+    a.grad = None
+    a.grad = mg.tensor([0.5, 1.5])
+    with pytest.raises(ValueError, match=r"momentum_buffer of a parameter has shape \(3,\), but"):
+        optimizer.step()
+    np.testing.assert_allclose(b.data, np.full(5, -5.8), rtol=1e-6)  # -2, then -(0.9 * 2 + 2)
