@@ -100,10 +100,10 @@ def of_operation(rng: np.random.Generator, make: Any, arrays: list[Array]) -> fl
         return float("inf")
     found = [out, *_tuple(shares)]
     # From the output as it is: where it was rounded to 0 or 1, the derivative is another one.
-    rounded = mg.Tensor._wrap(out).cpu().numpy().astype(np.float64)
+    rounded = mg.Tensor.from_array(out).cpu().numpy().astype(np.float64)
     expected = [y, *_tuple(rule.backward(grad.astype(np.float64), rounded, *wide))]
     pairs = zip(found, expected, strict=True)
-    return max(error(mg.Tensor._wrap(a), b) for a, b in pairs if b is not None)
+    return max(error(mg.Tensor.from_array(a), b) for a, b in pairs if b is not None)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from .backend import (
 )
 from .capture import capture
 from .gradmode import mode, set_grad_enabled
-from .graph import backpropagate, oldest_first, tick
+from .graph import backpropagate, next_order, oldest_first
 from .methods import Base
 from .ops.base import Op, Shape, shape_of
 
@@ -45,7 +45,7 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
     wanted = False
     try:
         for x in inputs:
-            arrays.append(x._data)
+            arrays.append(x.array)
             if x._requires_grad:
                 # A leaf is its own node. The graph refers to nodes, not to Tensors: those may go.
                 parents.append(x.grad_fn or x)
@@ -70,9 +70,9 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
             capture.read += memory_of(*arrays)
         with on_device_of(first):
             out = kernels.forward(op, arrays)
-    result = inputs[0]._new(out)
+    result = inputs[0].from_array(out)
     if wanted and mode.enabled:
-        op.order, op.parents, op.kept = tick(), parents, _kept(op, result._data, arrays)
+        op.order, op.parents, op.saved = next_order(), parents, _kept(op, result.array, arrays)
         result._requires_grad, result.grad_fn = True, op
     return result
 
@@ -80,7 +80,7 @@ def apply(op: Op, *inputs: "Tensor") -> "Tensor":
 def _kept(op: Op, out: Array, arrays: list[Array]) -> list[Any]:
     """Output and inputs, with no more than the shape of those that ``backward`` does not read."""
     kept: list[Any] = [out, *arrays]
-    for place in op.unread:
+    for place in op.unsaved:
         if place >= len(kept):  # an input that may be left out
             break
         kept[place] = shape_of(kept[place].shape)
@@ -118,7 +118,7 @@ def backpropagate_from(
     grads: dict[Any, Any] = {}
     found: dict[Any, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
-        value = seed if create_graph else seed._data
+        value = seed if create_graph else seed.array
         node = output.node
         grads[node] = grads[node] + value if node in grads else value
 
@@ -136,7 +136,7 @@ def backpropagate_from(
             retained.append((node.retained_by, grad))
         if not passed:
             return (None,) * len(node.parents)
-        kept = node.kept
+        kept = node.saved
         if kept is None or writes.latest > node.order:
             _check_kept(node)
         if create_graph:
@@ -151,11 +151,11 @@ def backpropagate_from(
         if type(shares[0]) is not np.ndarray:  # of Move, it is on another device than grad,
             follow(shares[0])  # and the walk adds up next
         if not retain_graph:
-            node.kept, node.parents = None, ()
-            node.workspace = node._memo = None
+            node.saved, node.parents = None, ()
+            node.workspace = node._cached = None
         return shares
 
-    with on_device_of(seeds[0]._data), set_grad_enabled(create_graph):
+    with on_device_of(seeds[0].array), set_grad_enabled(create_graph):
         for leaf, grad in backpropagate(grads, pull_back).items():
             if leaf.hooks:
                 grad = _run_hooks(leaf, grad, outputs[0])
@@ -170,7 +170,7 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
     """The nodes under ``roots`` that gradients pass on their way to ``targets``."""
     needed: set[Any] = set()
     for node in oldest_first(roots):
-        freed = node.kept is None  # whatever it led to: an error is due, unless it is a target
+        freed = node.saved is None  # whatever it led to: an error is due, unless it is a target
         if (freed and node not in targets) or any(
             parent in needed or parent in targets for parent in node.parents
         ):
@@ -180,12 +180,12 @@ def _leading_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:
 
 def _check_kept(node: Op) -> None:
     """What ``node`` keeps must still be there, and still be what ``forward`` saw."""
-    if node.kept is None:
+    if node.saved is None:
         raise RuntimeError(
             f"{node.name}: this graph has been used for a backward pass and its memory freed; "
             f"for a second pass, give the first one retain_graph=True"
         )
-    for i, value in enumerate(node.kept):
+    for i, value in enumerate(node.saved):
         if type(value) is not Shape and writes.written_since(value, node.order):
             which = f"input {i}" if i else "output"
             raise RuntimeError(
@@ -198,7 +198,7 @@ def _check_kept(node: Op) -> None:
 def _as_tensors(node: Op, any_tensor: "Tensor") -> tuple[Any, ...]:
     """What ``node`` keeps as the Tensors it was, so that its rule is recorded."""
     origins = (node, *node.parents)
-    kept = node.kept or ()
+    kept = node.saved or ()
     return tuple([_on_graph(v, o, any_tensor) for v, o in zip(kept, origins, strict=True)])
 
 
@@ -207,13 +207,13 @@ def _on_graph(value: Any, origin: Any, any_tensor: "Tensor") -> Any:
     if type(value) is Shape:
         return value
     if isinstance(origin, Base):
-        if origin._data is not value:
+        if origin.array is not value:
             raise RuntimeError(
                 f"a leaf of shape {tuple(value.shape)} was given other data between forward and "
                 f"backward; create_graph=True needs it unchanged"
             )
         return origin
-    tensor = any_tensor._new(value)
+    tensor = any_tensor.from_array(value)
     if origin is not None:
         tensor._requires_grad, tensor.grad_fn = True, origin
     return tensor
@@ -221,7 +221,7 @@ def _on_graph(value: Any, origin: Any, any_tensor: "Tensor") -> Any:
 
 def _check_shares(node: Op, shares: tuple[Any, ...]) -> None:
     """What a rule returned must fit what it was given: one gradient per input, of its shape."""
-    parents, kept = node.parents, node.kept or ()
+    parents, kept = node.parents, node.saved or ()
     if len(shares) != len(parents):
         raise RuntimeError(
             f"{node.name}.backward returned {len(shares)} gradients, expected {len(parents)}: "
@@ -249,7 +249,7 @@ def _run_hooks(node: Any, grad: Any, any_tensor: "Tensor") -> Any:
     """Show the gradient of a node to its hooks; each may return another one."""
     as_tensor = isinstance(grad, Base)
     for hook in list(node.hooks):
-        seen: Any = grad if as_tensor else any_tensor._new(grad)
+        seen: Any = grad if as_tensor else any_tensor.from_array(grad)
         answer = hook(seen)
         if answer is None:
             continue
@@ -259,16 +259,16 @@ def _run_hooks(node: Any, grad: Any, any_tensor: "Tensor") -> Any:
             raise RuntimeError(
                 f"a gradient hook returned {got}, expected None or a Tensor of shape {seen.shape}"
             )
-        grad = answer if as_tensor else answer._data
+        grad = answer if as_tensor else answer.array
     return grad if as_tensor else grad.copy()  # a hook may keep what it saw
 
 
 def _retain(tensor: "Tensor | None", grad: Any) -> None:
     """Add to the ``.grad`` of a tensor that is not a leaf but asked for it, if it still exists."""
     if tensor is not None:
-        follow(tensor._data)
+        follow(tensor.array)
         recorded: Any = grad  # if create_graph, and then the copy is recorded too
-        fresh = recorded.clone() if isinstance(grad, Base) else tensor._new(grad.copy())
+        fresh = recorded.clone() if isinstance(grad, Base) else tensor.from_array(grad.copy())
         tensor._grad = fresh if tensor._grad is None else tensor._grad + fresh
 
 
@@ -280,13 +280,13 @@ def _seed(output: "Tensor", gradient: "Tensor | None", name: str) -> "Tensor":
             f"(or was computed under no_grad), so there is nothing to differentiate"
         )
     if gradient is None:
-        if output._data.size != 1:
+        if output.array.size != 1:
             raise RuntimeError(
                 f"{name}: the tensor has shape {output.shape}, expected a single number; reduce it "
                 f"(.sum(), .mean()) or pass gradient, a Tensor of the same shape"
             )
-        with on_device_of(output._data):
-            return output._new(array_module(output._data).ones_like(output._data))
+        with on_device_of(output.array):
+            return output.from_array(array_module(output.array).ones_like(output.array))
     if not isinstance(gradient, Base):
         raise TypeError(f"{name}: gradient is a {type(gradient).__name__}, expected a Tensor")
     if gradient.shape != output.shape:
@@ -304,16 +304,16 @@ def _seed(output: "Tensor", gradient: "Tensor | None", name: str) -> "Tensor":
 
 def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     """A gradient as the user gets it: in the type of ``like``, in memory of its own."""
-    dtype = like._data.dtype
+    dtype = like.array.dtype
     if type(grad) is not np.ndarray:
         if isinstance(grad, Base):  # create_graph: the copy is recorded
-            memory = id(owner(grad._data))
+            memory = id(owner(grad.array))
             given: Any = grad
             result: Tensor = given.clone() if memory in taken else given
             taken.add(memory)
             return result
         follow(grad)
-        grad = like._new(grad)._data  # of one of NumPy's numbers, an array
+        grad = like.from_array(grad).array  # of one of NumPy's numbers, an array
     if grad.dtype is not dtype:
         grad = grad.astype(dtype, copy=False)
     # A rule may pass one array on to several inputs (Add), or a view of it (Reshape); whoever
@@ -321,7 +321,7 @@ def _finished(grad: Any, like: "Tensor", taken: set[int]) -> "Tensor":
     if grad.base is not None or id(grad) in taken:
         grad = grad.copy()
     taken.add(id(grad))
-    return like._new(grad)
+    return like.from_array(grad)
 
 
 def backward(
@@ -334,10 +334,10 @@ def backward(
     seed = _seed(output, gradient, "backward")
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from((output,), (seed,), None, keep, create_graph)
-    taken = {id(owner(seed._data))}
+    taken = {id(owner(seed.array))}
     if capture.active:
         _refuse_other_leaves(found)
-    with on_device_of(seed._data), set_grad_enabled(create_graph):
+    with on_device_of(seed.array), set_grad_enabled(create_graph):
         totals = []
         for leaf, share in found.items():
             if leaf._requires_grad:  # it may have been frozen since
@@ -399,8 +399,8 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     found = backpropagate_from(ys, seeds, {x.node for x in xs}, keep, create_graph)
     results: list[Tensor | None] = []
-    taken = {id(owner(seed._data)) for seed in seeds}
-    with on_device_of(seeds[0]._data):
+    taken = {id(owner(seed.array)) for seed in seeds}
+    with on_device_of(seeds[0].array):
         for i, x in enumerate(xs):
             if x.node in found:
                 results.append(_finished(found[x.node], x, taken))

@@ -72,7 +72,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         entries, structure = read(Path(path))
         if structure is None:
-            return {name: Tensor._wrap(as_array(array)) for name, array in entries.items()}
+            return {name: Tensor.from_array(as_array(array)) for name, array in entries.items()}
         return _decoded(json.loads(structure), entries)
     except ImportError:
         raise
@@ -139,7 +139,7 @@ def _decoded(node: Any, entries: Entries) -> Any:
         return node
     ((kind, value),) = node.items()
     if kind == "tensor":
-        return Tensor._wrap(entries[value])
+        return Tensor.from_array(entries[value])
     if kind == "array":
         return entries[value]
     if kind == "tuple":

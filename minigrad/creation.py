@@ -27,7 +27,7 @@ def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> 
     if dtype is not None:
         array = array.astype(as_dtype(dtype), copy=False)
     target = default_device() if device is None else _Device(device)
-    return Tensor._wrap(to_device(array, target)).requires_grad_(requires_grad)
+    return Tensor.from_array(to_device(array, target)).requires_grad_(requires_grad)
 
 
 def floating(dtype: Any) -> np.dtype[Any]:
@@ -63,14 +63,14 @@ def full(
 
 def zeros_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Zeros in the shape and type of ``tensor``, on its device."""
-    with on_device_of(tensor._data):
-        return Tensor._wrap(array_module(tensor._data).zeros_like(tensor._data, dtype=dtype))
+    with on_device_of(tensor.array):
+        return Tensor.from_array(array_module(tensor.array).zeros_like(tensor.array, dtype=dtype))
 
 
 def ones_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Ones in the shape and type of ``tensor``, on its device."""
-    with on_device_of(tensor._data):
-        return Tensor._wrap(array_module(tensor._data).ones_like(tensor._data, dtype=dtype))
+    with on_device_of(tensor.array):
+        return Tensor.from_array(array_module(tensor.array).ones_like(tensor.array, dtype=dtype))
 
 
 def arange(
@@ -167,7 +167,7 @@ def from_numpy(array: Any) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: got a {type(array).__name__}, expected a numpy.ndarray")
     as_dtype(array.dtype)
-    return Tensor._wrap(plain_array(array))
+    return Tensor.from_array(plain_array(array))
 
 
 _CUDA = 2, 13  # DLPack's numbers of kinds of memory: a GPU's own, and managed memory
@@ -203,4 +203,4 @@ def from_dlpack(source: Any) -> Tensor:
             f"from_dlpack: the source is {found}, expected a type of NumPy's"
         ) from error
     as_dtype(array.dtype)
-    return Tensor._wrap(array)
+    return Tensor.from_array(array)

@@ -19,7 +19,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Any, Protocol
 
-tick = count(1).__next__
+next_order = count(1).__next__
 """The clock of the graph: each recorded operation, and each in-place write, takes a number."""
 
 

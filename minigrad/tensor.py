@@ -35,13 +35,13 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         ValueError: nested lists of unequal lengths.
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_requires_grad", "grad_fn", "hooks")
+    __slots__ = ("__weakref__", "array", "_grad", "_requires_grad", "grad_fn", "hooks")
 
     __array_ufunc__ = None  # ndarray * Tensor is for Tensor to answer
     order: ClassVar[int] = 0  # a leaf is a node of the graph: older than all others,
     parents: ClassVar[tuple[()]] = ()  # and made from nothing
 
-    _data: Array
+    array: Array
     _grad: "Tensor | None"
     _requires_grad: bool
     grad_fn: Op | None
@@ -55,23 +55,22 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         requires_grad: bool = False,
     ) -> None:
         if isinstance(data, Tensor):
-            device, data = data.device if device is None else device, data._data
-        self._data = as_array(data, dtype, device)
+            device, data = data.device if device is None else device, data.array
+        self.array = as_array(data, dtype, device)
         self._grad, self._requires_grad, self.grad_fn, self.hooks = None, False, None, None
         if requires_grad:
             self.requires_grad = True
 
     @staticmethod
-    def _wrap(array: Any) -> "Tensor":
+    def from_array(array: Any) -> "Tensor":
         """A Tensor around an array, without a copy."""
         tensor = Tensor.__new__(Tensor)
-        # Reductions of NumPy end in scalars; _data is always an array.
-        tensor._data = np.asarray(array) if isinstance(array, np.generic) else array
+        # Reductions of NumPy end in scalars; array is always an array.
+        tensor.array = np.asarray(array) if isinstance(array, np.generic) else array
         tensor._requires_grad = False
         tensor._grad = tensor.grad_fn = tensor.hooks = None
         return tensor
 
-    _new = _wrap
     apply_op = staticmethod(apply)  # the rules call it on Tensors, see ops/base.py
 
     # ----------------------------------------------------------------------- what it is
@@ -84,39 +83,39 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         Writing *into* it (``t.data[0] = 1``) cannot be noticed, and so backward cannot warn of it;
         ``t[0] = 1`` under ``no_grad`` can.
         """
-        return self._data
+        return self.array
 
     @data.setter
     def data(self, data: Any) -> None:
         if isinstance(data, Tensor):
-            data = data._data
+            data = data.array
         if isinstance(data, np.generic):  # arithmetic on a 0-d array ends in a NumPy scalar
             data = np.asarray(data)
         if not is_array(data):
             raise TypeError(f"data: got a {type(data).__name__}, expected an array")
         if self._requires_grad and data.dtype.kind != "f":
             raise TypeError(f"data: got {data.dtype}, but this tensor requires a gradient")
-        if data is self._data:  # what `t.data -= step` ends with
+        if data is self.array:  # what `t.data -= step` ends with
             mark_written(data)
-        self._data = data
+        self.array = data
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return tuple(self._data.shape)
+        return tuple(self.array.shape)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return int(self._data.ndim)
+        return int(self.array.ndim)
 
     def dim(self) -> int:
         """The number of axes."""
-        return int(self._data.ndim)
+        return int(self.array.ndim)
 
     def numel(self) -> int:
         """The number of elements."""
-        return int(self._data.size)
+        return int(self.array.size)
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
@@ -125,12 +124,12 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self._data.dtype
+        return self.array.dtype
 
     @property
     def device(self) -> Device:
         """Where the elements are: ``"cpu"`` or ``"cuda:<number>"``."""
-        return device_of(self._data)
+        return device_of(self.array)
 
     @property
     def is_leaf(self) -> bool:
@@ -144,7 +143,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
 
     def __repr__(self) -> str:
         values = np.array2string(
-            to_device(self._data, Device("cpu")), separator=", ", prefix="tensor("
+            to_device(self.array, Device("cpu")), separator=", ", prefix="tensor("
         )
         notes = [values, f"dtype={self.dtype}"]
         if self.device != "cpu":
@@ -173,9 +172,9 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         return int(self._single("index"))
 
     def _single(self, name: str) -> Any:
-        if self._data.size != 1:
+        if self.array.size != 1:
             raise ValueError(f"{name}: the tensor has shape {self.shape}, expected one element")
-        return self._data.item()
+        return self.array.item()
 
     def item(self) -> Any:
         """The single element as a Python number."""
@@ -183,7 +182,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self._data.tolist()
+        return self.array.tolist()
 
     def __reduce__(self) -> Any:
         """For pickle and copy.deepcopy: leaves only, as what they were computed from is lost."""
@@ -192,8 +191,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
                 f"only leaves can be copied or pickled, and this tensor came from {self.grad_fn!r};"
                 f" use .detach()"
             )
-        grad = None if self._grad is None else self._grad._data
-        return _rebuild, (type(self), self._data, self._requires_grad, grad)
+        grad = None if self._grad is None else self._grad.array
+        return _rebuild, (type(self), self.array, self._requires_grad, grad)
 
     # ------------------------------------------------------------------- moves and types
 
@@ -225,8 +224,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
             if self.dtype.kind == target.kind == "f":
                 result = apply(ops.Cast(self.dtype, target), result)
             else:
-                with on_device_of(result._data):
-                    result = Tensor._wrap(result._data.astype(target))
+                with on_device_of(result.array):
+                    result = Tensor.from_array(result.array.astype(target))
         return result
 
     def cpu(self) -> "Tensor":
@@ -259,7 +258,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
 
     def detach(self) -> "Tensor":
         """The same array as a constant: it shares the memory and requires no gradient."""
-        return Tensor._wrap(self._data)
+        return Tensor.from_array(self.array)
 
     def clone(self) -> "Tensor":
         """A copy; the copying is recorded."""
@@ -267,7 +266,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
 
     def contiguous(self) -> "Tensor":
         """Itself, or a copy whose elements lie in memory in the order of their indices."""
-        return self if self._data.flags.c_contiguous else self.clone()
+        return self if self.array.flags.c_contiguous else self.clone()
 
     # ------------------------------------------------------------------------- gradients
 
@@ -284,7 +283,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
             raise RuntimeError(
                 "requires_grad: this tensor is the result of a recorded operation; use .detach()"
             )
-        if value and self._data.dtype.kind != "f":
+        if value and self.array.dtype.kind != "f":
             raise TypeError(
                 f"requires_grad: the tensor is {self.dtype}, expected a floating type "
                 f"(a gradient of integers makes no sense); use .float()"

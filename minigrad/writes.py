@@ -2,8 +2,8 @@
 
 A rule that reads an array in its backward pass needs the array as it was in the forward pass.
 Copying every array to be safe would double the memory; instead each in-place write takes a number
-from the clock that also numbers the operations (``graph.tick``). An array that was written at a
-later tick than an operation that kept it is no longer what that operation saw.
+from the clock that also numbers the operations (``graph.next_order``). An array whose last write
+has a larger number than an operation that saved it is no longer what that operation saw.
 
 The number belongs to the memory rather than to a tensor, so that a write through a view or a
 detached tensor counts as well.
@@ -16,17 +16,19 @@ import numpy as np
 
 from .backend import Array, forget_host_copy, memory_of, owner
 from .capture import capture
-from .graph import tick
+from .graph import next_order
 
-_written: dict[int, list[Any]] = {}  # address -> [weak reference to the memory, last tick]
+_written: dict[
+    int, list[Any]
+] = {}  # address -> [weak reference to the memory, number of its last write]
 latest = 0
-"""The tick of the last write of all: no operation that is younger can be stale."""
+"""The number of the last write of all: no operation that is younger can be stale."""
 
 
 def mark_written(*arrays: Array) -> None:
     """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
-    latest = tick()
+    latest = next_order()
     if capture.active:
         capture.written += memory_of(*arrays)
     for array in arrays:
@@ -45,6 +47,6 @@ def mark_written(*arrays: Array) -> None:
 
 
 def written_since(array: Array, order: int) -> bool:
-    """Whether the memory of ``array`` was written in place after tick ``order``."""
+    """Whether the memory of ``array`` was written in place after number ``order``."""
     entry = _written.get(id(array if array.base is None else owner(array)))
     return entry is not None and entry[1] > order

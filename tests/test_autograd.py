@@ -204,7 +204,7 @@ def test_memory_is_freed_as_the_walk_passes():
     arrays = []
 
     class Watched(Op):
-        keeps = ("x",)
+        saves = ("x",)
 
         def forward(self, x):
             arrays.append(weakref.ref(x))
@@ -516,7 +516,7 @@ class TestWhatWasNotKept:
             def backward(self, grad, y, x):
                 return rule(grad, x)
 
-        with pytest.raises((TypeError, AttributeError), match="name it in `keeps`"):
+        with pytest.raises((TypeError, AttributeError), match="name it in `saves`"):
             apply(Careless(), leaf(1.0, 2.0)).sum().backward()
 
     def test_a_subclass_may_keep_more(self):
@@ -528,7 +528,7 @@ class TestWhatWasNotKept:
                 return grad * (2 * x)
 
         class Careful(Forgetful):
-            keeps = ("x",)
+            saves = ("x",)
 
         x = leaf(3.0)
         apply(Careful(), x).backward()

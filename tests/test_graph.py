@@ -2,14 +2,14 @@
 
 import pytest
 
-from minigrad.graph import backpropagate, oldest_first, tick
+from minigrad.graph import backpropagate, next_order, oldest_first
 
 
 class Node:
     """A node that multiplies what it gets by one weight per parent."""
 
     def __init__(self, name, *edges):
-        self.order = tick() if edges else 0
+        self.order = next_order() if edges else 0
         self.name = name
         self.parents = tuple(parent for parent, _ in edges)
         self.weights = tuple(weight for _, weight in edges)

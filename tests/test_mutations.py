@@ -14,12 +14,13 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops import run
+from minigrad.ops import call_op
 from minigrad.testing import GradcheckError, gradcheck, gradgradcheck
 
 EPS = 0.05  # large enough that where it stands makes a difference
 N, C = 6, 4
 LABELS = np.array([2, 0, 3, 1, 1, 2])
+SHIFTED = np.array([3, 0, 1, 2])
 
 
 # --------------------------------------------------------------------------------------- probes
@@ -67,10 +68,10 @@ def function_of(probe: str, make: Callable[[], ops.Op]) -> Callable[..., mg.Tens
     def function(*inputs: mg.Tensor) -> mg.Tensor:
         if probe == "BatchNormEval":
             x, *affine = inputs
-            return run(make(), x, mg.tensor(MEAN), mg.tensor(VAR), *affine)
+            return call_op(make(), x, mg.tensor(MEAN), mg.tensor(VAR), *affine)
         if probe == "SoftmaxCrossEntropy":
-            return run(make(), *inputs, mg.tensor(LABELS))
-        return run(make(), *inputs)
+            return call_op(make(), *inputs, mg.tensor(LABELS))
+        return call_op(make(), *inputs)
 
     return function
 
@@ -101,11 +102,11 @@ def wrong_dx(formula: Callable[..., Any]) -> Callable[[], ops.Op]:
     """BatchNorm with dx = formula(dy, x_hat, r, gamma, x, y), and the rest as it should be."""
 
     class Wrong(ops.BatchNorm):
-        keeps = ("y", "x", "gamma")
+        saves = ("y", "x", "gamma")
 
         def backward(self, grad: Any, y: Any, x: Any, gamma: Any, beta: Any) -> Any:
             _, d_gamma, d_beta = super().backward(grad, y, x, gamma, beta)
-            x_hat, r, _, _ = self.memo(self.standardize, x)
+            x_hat, r, _, _ = self.cached(self.standardize, x)
             return formula(grad, x_hat, r, gamma, x, y), d_gamma, d_beta
 
     return lambda: Wrong(EPS)
@@ -172,11 +173,11 @@ def wrong_parameters(
     """BatchNorm with another dgamma or dbeta: a function of dy, x_hat, x, y and gamma."""
 
     class Wrong(ops.BatchNorm):
-        keeps = ("y", "x", "gamma")
+        saves = ("y", "x", "gamma")
 
         def backward(self, grad: Any, y: Any, x: Any, gamma: Any, beta: Any) -> Any:
             dx, d_gamma, d_beta = super().backward(grad, y, x, gamma, beta)
-            x_hat, _, _, _ = self.memo(self.standardize, x)
+            x_hat, _, _, _ = self.cached(self.standardize, x)
             if gamma_rule is not None:
                 d_gamma = gamma_rule(grad, x_hat, x, y, gamma)
             if beta_rule is not None:
@@ -220,7 +221,7 @@ class InvStdIsConstant(ops.BatchNorm):
     """1/sqrt(var + eps) kept as a plain attribute: right to first order, as its formula is, but a
     constant to the second derivative."""
 
-    keeps = ("x", "gamma")
+    saves = ("x", "gamma")
 
     def forward(self, x: Any, gamma: Any = None, beta: Any = None) -> Any:
         _, self.r, _, _ = self.standardize(x)
@@ -250,7 +251,7 @@ def wrong_eval(formula: Callable[..., Any]) -> Callable[[], ops.Op]:
             self, grad: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any
         ) -> Any:
             _, *others = super().backward(grad, y, x, mean, var, gamma, beta)
-            x_hat, r = self.memo(self.standardize, x, mean, var)
+            x_hat, r = self.cached(self.standardize, x, mean, var)
             return formula(grad, x_hat, r, gamma), *others
 
     return lambda: Wrong(EPS)
@@ -272,7 +273,7 @@ def wrong_linear(name: str, formula: Callable[..., Any]) -> Callable[[], ops.Op]
     """Linear with one of dx, dw, db = formula(dy, x, w, y)."""
 
     class Wrong(ops.Linear):
-        keeps = ("y", "x", "weight")
+        saves = ("y", "x", "weight")
 
         def backward(self, grad: Any, y: Any, x: Any, weight: Any, bias: Any) -> Any:
             found = dict(
@@ -304,7 +305,7 @@ def wrong_sigmoid(formula: Callable[..., Any]) -> Callable[[], ops.Op]:
     """Sigmoid with dx = formula(dy, y, x)."""
 
     class Wrong(ops.Sigmoid):
-        keeps = ("y", "x")
+        saves = ("y", "x")
 
         def backward(self, grad: Any, y: Any, x: Any) -> Any:
             return formula(grad, y, x)
@@ -338,7 +339,7 @@ MUTANTS |= {
         (
             "s'(y) for s'(x)",
             wrong_sigmoid(
-                lambda dy, y, x: dy * (run(ops.Sigmoid(), y) * (1 - run(ops.Sigmoid(), y)))
+                lambda dy, y, x: dy * (call_op(ops.Sigmoid(), y) * (1 - call_op(ops.Sigmoid(), y)))
             ),
             1,
         ),
@@ -359,8 +360,8 @@ def wrong_cross_entropy(formula: Callable[..., Any]) -> Callable[[], ops.Op]:
 
     class Wrong(ops.SoftmaxCrossEntropy):
         def backward(self, grad: Any, y: Any, logits: Any, labels: Any) -> Any:
-            p = run(ops.Exp(), self.memo(self.log_softmax, logits))
-            one_hot = run(ops.OneHot(C, np.float64), labels)
+            p = call_op(ops.Exp(), self.cached(self.log_softmax, logits))
+            one_hot = call_op(ops.OneHot(C, np.float64), labels)
             return formula(p, one_hot) * grad, None
 
     return lambda: Wrong("mean", -100)
@@ -382,7 +383,7 @@ class ProbabilitiesAreConstant(ops.SoftmaxCrossEntropy):
 
     def backward(self, grad: Any, y: Any, logits: Any, labels: Any) -> Any:
         p = mg.tensor(self.p) if isinstance(grad, mg.Tensor) else self.p
-        return (p - run(ops.OneHot(C, np.float64), labels)) / N * grad, None
+        return (p - call_op(ops.OneHot(C, np.float64), labels)) / N * grad, None
 
 
 MUTANTS |= {
@@ -398,7 +399,7 @@ MUTANTS |= {
         (
             "the labels off by one",
             wrong_cross_entropy(
-                lambda p, t: (p - run(ops.GetItem((slice(None), np.array([3, 0, 1, 2]))), t)) / N
+                lambda p, t: (p - call_op(ops.GetItem((slice(None), SHIFTED)), t)) / N
             ),
             1,
         ),
@@ -467,7 +468,7 @@ def test_one_that_looks_wrong_and_is_right():
     class Shorter(ops.BatchNorm):
         def backward(self, grad: Any, y: Any, x: Any, gamma: Any, beta: Any) -> Any:
             _, d_gamma, d_beta = super().backward(grad, y, x, gamma, beta)
-            _, r, mu, _ = self.memo(self.standardize, x)
+            _, r, mu, _ = self.cached(self.standardize, x)
             d_hat, c = gamma * grad, x - mu
             d_var = -0.5 * (d_hat * c).sum(axis=0, keepdims=True) * r**3
             d_mu = -(d_hat * r).sum(axis=0, keepdims=True)

@@ -17,7 +17,7 @@ def points(rng, *shapes):
 class Cube(Op):
     """Right to the second order."""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x):
         return x * x * x
@@ -27,14 +27,14 @@ class Cube(Op):
 
 
 class WrongFactor(Cube):
-    keeps = ("x",)
+    saves = ("x",)
 
     def backward(self, grad, y, x):
         return grad * (2 * x * x)
 
 
 class WrongAtOnePlace(Cube):
-    keeps = ("x",)
+    saves = ("x",)
 
     def backward(self, grad, y, x):
         g = grad * (3 * x * x)
@@ -46,7 +46,7 @@ class RightOnceOnly(Cube):
     """First derivatives are right; the derivative of the rule is not, because it holds a constant
     that depends on x."""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x):
         self.slope = 3 * x * x
@@ -99,7 +99,7 @@ def test_seeds_are_not_ones(rng):
     """A BatchNorm whose dx is 0 passes when seeded with ones; it must not pass here."""
 
     class NoGradient(mg.ops.BatchNorm):
-        keeps = ("x", "gamma")
+        saves = ("x", "gamma")
 
         def backward(self, grad, y, x, gamma=None, beta=None):
             return (grad * 0,)
@@ -116,7 +116,7 @@ def test_seeds_are_not_ones(rng):
 
 def test_which_input_is_wrong(rng):
     class WrongSecond(Op):
-        keeps = ("a", "b")
+        saves = ("a", "b")
 
         def forward(self, a, b):
             return a * b

@@ -60,7 +60,7 @@ class TensorDataset:
 def take(x: Tensor, rows: Any) -> Tensor:
     """The given rows (int64, on the host) of a tensor on any device, as a copy."""
     xp = array_module(x.data)
-    return Tensor._wrap(xp.take(x.data, xp.asarray(rows), axis=0))
+    return Tensor.from_array(xp.take(x.data, xp.asarray(rows), axis=0))
 
 
 def common_length(caller: str, arrays: Sequence[Any]) -> int:

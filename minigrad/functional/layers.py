@@ -116,13 +116,13 @@ def _linear(
     name: str, op: ops.Linear, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     try:
-        x, w = input._data, weight._data
+        x, w = input.array, weight.array
         fits = (
             x.dtype.kind == "f"
             and x.ndim
             and w.ndim == 2
             and x.shape[-1] == w.shape[1]
-            and (bias is None or bias._data.shape == w.shape[:1])
+            and (bias is None or bias.array.shape == w.shape[:1])
         )
     except AttributeError:  # an argument that is no Tensor
         fits = False
@@ -211,7 +211,7 @@ def linear_batch_norm_sigmoid(
     ``nn.fuse`` puts in the place of the three.   input: (N, in) -> (N, out)"""
     name = "linear_batch_norm_sigmoid"
     try:
-        x, shape = input._data, weight._data.shape
+        x, shape = input.array, weight.array.shape
         out = shape[:1]
         apart = (
             not training
@@ -219,9 +219,9 @@ def linear_batch_norm_sigmoid(
             or x.ndim != 2
             or len(x) < 2
             or x.shape[1:] != shape[1:]
-            or not bias._data.shape == gamma._data.shape == beta._data.shape == out
-            or (running_mean is not None and running_mean._data.shape != out)
-            or (running_var is not None and running_var._data.shape != out)
+            or not bias.array.shape == gamma.array.shape == beta.array.shape == out
+            or (running_mean is not None and running_mean.array.shape != out)
+            or (running_var is not None and running_var.array.shape != out)
             or not isinstance(momentum, (int, float))
             or not 0 <= momentum <= 1
             or not isinstance(eps, (int, float))
@@ -241,8 +241,8 @@ def linear_batch_norm_sigmoid(
 def _track(mean: Tensor | None, var: Tensor | None, op: Any, momentum: float, m: int) -> None:
     """Move running statistics, if there are any, towards those that ``op`` has met."""
     if mean is not None and var is not None:
-        kernels.update_running_statistics(mean._data, var._data, op, momentum, m)
-        mark_written(mean._data, var._data)
+        kernels.update_running_statistics(mean.array, var.array, op, momentum, m)
+        mark_written(mean.array, var.array)
 
 
 def _batch_norm(
@@ -259,14 +259,14 @@ def _batch_norm(
     name = "batch_norm_sigmoid" if sigmoid else "batch_norm"
     vectors = running_mean, running_var, weight, bias
     channels = _checked_batch_norm(name, input, vectors, momentum, eps)
-    x = input._data
+    x = input.array
     if x.dtype == np.float16:  # statistics of half precision are taken in float32
         w, b = _float(weight), _float(bias)
         running = running_mean, running_var
         y = _batch_norm(sigmoid, input.float(), *running, w, b, training, momentum, eps)
         return y.half()
     if bias is not None and weight is None:
-        weight = Tensor._wrap(array_module(x).ones_like(bias._data))
+        weight = Tensor.from_array(array_module(x).ones_like(bias.array))
     affine = () if weight is None else (weight,) if bias is None else (weight, bias)
     if not training:
         if running_mean is None or running_var is None:
@@ -293,10 +293,10 @@ def _checked_batch_norm(
     """The number of channels, if everything fits."""
     number = (int, float)
     try:
-        shape = input._data.shape
+        shape = input.array.shape
         channels = shape[1:2]
         if (
-            input._data.dtype.kind == "f"
+            input.array.dtype.kind == "f"
             and channels
             and isinstance(momentum, number)
             and 0 <= momentum <= 1
@@ -304,7 +304,7 @@ def _checked_batch_norm(
             and eps >= 0
         ):
             for vector in vectors:
-                if vector is not None and vector._data.shape != channels:
+                if vector is not None and vector.array.shape != channels:
                     break
             else:
                 return int(channels[0])
@@ -364,7 +364,7 @@ def layer_norm(
     if input.dtype == np.float16:
         return layer_norm(input.float(), shape, _float(weight), _float(bias), eps).half()
     if bias is not None and weight is None:
-        weight = Tensor._wrap(array_module(input._data).ones_like(bias._data))
+        weight = Tensor.from_array(array_module(input.array).ones_like(bias.array))
     affine = tuple(v for v in (weight, bias) if v is not None)
     if input.numel() == 0:  # no numbers have no mean
         return input.clone() if weight is None else input * weight + (0 if bias is None else bias)
@@ -389,7 +389,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     if input.dtype.kind not in "iu":
         raise TypeError(f"embedding: the input is {input.dtype}, expected integers")
     rows = weight.shape[0]
-    check_range(input._data, rows, "embedding", "an index")
+    check_range(input.array, rows, "embedding", "an index")
     if padding_idx is not None:
         padding_idx = normalize_dim(padding_idx, rows, "embedding: padding_idx")
     return apply(ops.Embedding(padding_idx), input, weight)
@@ -412,7 +412,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return input
     kept = default_generator().random(input.shape) >= p
     mask = (kept / (1 - p) if p < 1 else kept * 0.0).astype(input.dtype)
-    return input * Tensor._wrap(to_device(np.asarray(mask), input.device))
+    return input * Tensor.from_array(to_device(np.asarray(mask), input.device))
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
@@ -426,5 +426,5 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
         raise TypeError(f"one_hot: labels are a {type(labels).__name__}, expected a Tensor")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels are {labels.dtype}, expected integers (class numbers)")
-    check_range(labels._data, num_classes, "one_hot", "a label")
+    check_range(labels.array, num_classes, "one_hot", "a label")
     return apply(ops.OneHot(num_classes, np.int64), labels)

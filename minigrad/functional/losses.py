@@ -33,7 +33,7 @@ def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) ->
     """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels are {labels.dtype}, expected integers (class numbers)")
-    numbers = to_device(host_copy(labels._data), CPU)
+    numbers = to_device(host_copy(labels.array), CPU)
     plain = numbers.dtype == np.int64 and numbers.size > 0
     if plain and numbers.view(np.uint64).max() < classes:  # where -1 is a large number
         return
@@ -133,7 +133,7 @@ def _weight_of(target: Tensor, weight: Tensor | None, ignore_index: int, input: 
     if weight is None:
         return counted
     valid = target * (target != ignore_index).to(target.dtype)
-    return apply(ops.GetItem((valid._data,)), weight) * counted  # the labels were checked
+    return apply(ops.GetItem((valid.array,)), weight) * counted  # the labels were checked
 
 
 def nll_loss(
@@ -162,9 +162,9 @@ def nll_loss(
         raise ValueError(f"nll_loss: weight has shape {weight.shape}, expected ({classes},)")
     weights = _weight_of(labels, weight, ignore_index, input)
     valid = labels * (labels != ignore_index).to(labels.dtype)
-    with on_device_of(rows._data):
-        row = array_module(rows._data).arange(len(labels))
-    picked = apply(ops.GetItem((row, valid._data)), rows)  # the labels were checked
+    with on_device_of(rows.array):
+        row = array_module(rows.array).arange(len(labels))
+    picked = apply(ops.GetItem((row, valid.array)), rows)  # the labels were checked
     loss = -apply(ops.Masked(), labels != ignore_index, picked) * weights  # not 0 * -inf
     if reduction == "none":
         return loss.reshape(target.shape)

@@ -29,12 +29,12 @@ class Arithmetic(Base):
             x = self._floating() if isinstance(number, float) else self
             return self.apply_op(on_number(number), x)
         a, b = self, other
-        if a._data.dtype is not b._data.dtype:
+        if a.array.dtype is not b.array.dtype:
             a, b = a._promoted(b), b._promoted(a)
         try:
             return self.apply_op(on_tensor(), a, b)
         except ValueError as error:
-            shapes = tuple(a._data.shape), tuple(b._data.shape)
+            shapes = tuple(a.array.shape), tuple(b.array.shape)
             try:
                 np.broadcast_shapes(*shapes)
             except ValueError:
@@ -112,7 +112,7 @@ class Arithmetic(Base):
 
     def square(self) -> "Tensor":
         """self * self, elementwise."""
-        x = self.to(np.int64) if self._data.dtype == np.bool_ else self
+        x = self.to(np.int64) if self.array.dtype == np.bool_ else self
         return self.apply_op(ops.Square(), x)
 
     def sqrt(self) -> "Tensor":
@@ -184,7 +184,7 @@ class Arithmetic(Base):
 
     def where(self, condition: "Tensor", other: Any) -> "Tensor":
         """self where ``condition`` (a boolean Tensor) holds, else ``other``."""
-        if not isinstance(condition, Base) or condition._data.dtype != bool:
+        if not isinstance(condition, Base) or condition.array.dtype != bool:
             kind = getattr(condition, "dtype", type(condition).__name__)
             raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
         if not isinstance(other, Base):
@@ -193,13 +193,13 @@ class Arithmetic(Base):
                 raise TypeError(
                     f"where: other is a {type(other).__name__}, expected a Tensor or a number"
                 )
-            xp, x = array_module(self._data), self
+            xp, x = array_module(self.array), self
             if isinstance(number, float):
                 x = self._floating()
-            elif self._data.dtype == np.bool_ and not isinstance(number, bool):
+            elif self.array.dtype == np.bool_ and not isinstance(number, bool):
                 x = self.to(np.int64)
-            with on_device_of(x._data):
-                filled = self._new(xp.asarray(number, dtype=x._data.dtype))
+            with on_device_of(x.array):
+                filled = self.from_array(xp.asarray(number, dtype=x.array.dtype))
             return self.apply_op(ops.Where(), condition, x, filled)
         return self.apply_op(ops.Where(), condition, self._promoted(other), other._promoted(self))
 
@@ -210,14 +210,14 @@ class Arithmetic(Base):
         if other is NotImplemented:
             return other
         if isinstance(other, Base):
-            if device_of(self._data) != device_of(other._data):
+            if device_of(self.array) != device_of(other.array):
                 raise TypeError(
-                    f"{name}: one operand is on {device_of(self._data)}, the other on "
-                    f"{device_of(other._data)}; move one with .to(...)"
+                    f"{name}: one operand is on {device_of(self.array)}, the other on "
+                    f"{device_of(other.array)}; move one with .to(...)"
                 )
-            other = other._data
-        with on_device_of(self._data):
-            return self._new(function(self._data, other))
+            other = other.array
+        with on_device_of(self.array):
+            return self.from_array(function(self.array, other))
 
     def __lt__(self, other: Any) -> "Tensor":
         return self._compare(other, lambda a, b: a < b, "<")
@@ -238,7 +238,7 @@ class Arithmetic(Base):
         return self._compare(other, lambda a, b: a != b, "!=")
 
     def __invert__(self) -> "Tensor":
-        with on_device_of(self._data):
-            return self._new(~self._data)
+        with on_device_of(self.array):
+            return self.from_array(~self.array)
 
     __hash__ = object.__hash__  # by identity: __eq__ compares elements

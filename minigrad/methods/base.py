@@ -49,7 +49,7 @@ class Base:
 
     __slots__ = ()
 
-    _data: Any
+    array: Any
 
     if TYPE_CHECKING:
 
@@ -59,7 +59,7 @@ class Base:
             ...
 
         @staticmethod
-        def _new(array: Any) -> "Tensor":
+        def from_array(array: Any) -> "Tensor":
             """A Tensor around an array, with no history."""
             ...
 
@@ -90,12 +90,12 @@ class Base:
 
     def _index(self, index: Any) -> tuple[Any, ...]:
         """``index`` as the array library takes it: a tuple, without Tensors and lists."""
-        device = device_of(self._data)
+        device = device_of(self.array)
         parts = index if isinstance(index, tuple) else (index,)
 
         def plain(part: Any) -> Any:
             if isinstance(part, Base):
-                part = part._data
+                part = part.array
             elif isinstance(part, list | tuple | range):
                 part = np.asarray(part)
             if not is_array(part):
@@ -110,29 +110,29 @@ class Base:
 
         found = tuple(map(plain, parts))
         if device != "cpu" and any(map(is_array, found)):
-            given = (part._data if isinstance(part, Base) else part for part in parts)
+            given = (part.array if isinstance(part, Base) else part for part in parts)
             check_index(  # CuPy would read another element in silence
-                self._data.shape,
+                self.array.shape,
                 tuple(g if is_array(g) else f for g, f in zip(given, found, strict=True)),
             )
         return found
 
     def _promoted(self, other: "Base") -> Any:
         """``self`` in the floating type of ``other`` if it is of an integer or boolean type."""
-        mine, theirs = self._data.dtype, other._data.dtype
+        mine, theirs = self.array.dtype, other.array.dtype
         return self.to(theirs) if mine.kind != "f" and theirs.kind == "f" else self
 
     def _wide(self) -> Any:
         """``self``, or of half precision its float32 values: sums of float16 lose digits."""
-        return self.to(np.float32) if self._data.dtype == np.float16 else self._floating()
+        return self.to(np.float32) if self.array.dtype == np.float16 else self._floating()
 
     def _narrowed(self, result: "Tensor") -> "Tensor":
         """``result``, computed from ``_wide``, in half precision if that is what ``self`` is."""
-        return result.half() if self._data.dtype == np.float16 else result
+        return result.half() if self.array.dtype == np.float16 else result
 
     def _floating(self) -> Any:
         """``self``, or for integers and booleans their float32 values."""
-        return self if self._data.dtype.kind == "f" else self.to(np.float32)
+        return self if self.array.dtype.kind == "f" else self.to(np.float32)
 
     def _unary(self, op: ops.Op) -> Any:
         return self.apply_op(op, self._floating())

@@ -28,7 +28,7 @@ class Exchange(Base):
         """The array, if it has no part in a gradient: others record nothing."""
         if self._requires_grad:
             raise RuntimeError(f"{name}: the tensor requires a gradient; use .detach(){remedy}")
-        return self._data
+        return self.array
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The array, which shares its memory with this Tensor.
@@ -58,7 +58,7 @@ class Exchange(Base):
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """DLPack's number of the kind of device (1: the CPU, 2: CUDA), and which one."""
-        kind, index = self._data.__dlpack_device__()
+        kind, index = self.array.__dlpack_device__()
         return int(kind), int(index)
 
     @property
@@ -70,7 +70,7 @@ class Exchange(Base):
             AttributeError: the Tensor is on the CPU.
             RuntimeError: it requires a gradient; pass on ``.detach()``.
         """
-        if array_module(self._data) is np:
+        if array_module(self.array) is np:
             raise AttributeError("__cuda_array_interface__: the tensor is on the CPU, not on a GPU")
         array = self._constant("__cuda_array_interface__", "")
         interface: dict[str, Any] = array.__cuda_array_interface__

@@ -32,22 +32,22 @@ class InPlace(Base):
                 f"{name}: a change in place cannot be recorded for backward; make a new tensor "
                 f"(y = y + 1), or, if no gradient shall flow through it, use no_grad()"
             )
-        with on_device_of(self._data):
-            change(self._data)
-        mark_written(self._data)
+        with on_device_of(self.array):
+            change(self.array)
+        mark_written(self.array)
         return self
 
     def _operand(self, other: Any, name: str) -> Any:
         """The other operand of a change in place, as an array or number."""
         if isinstance(other, Base):
-            if device_of(other._data) != device_of(self._data):
+            if device_of(other.array) != device_of(self.array):
                 raise TypeError(
-                    f"{name}: operands are on {device_of(self._data)} and "
-                    f"{device_of(other._data)}, expected one device"
+                    f"{name}: operands are on {device_of(self.array)} and "
+                    f"{device_of(other.array)}, expected one device"
                 )
             if capture.active:
-                capture.read += memory_of(other._data)
-            return other._data
+                capture.read += memory_of(other.array)
+            return other.array
         if isinstance(other, (bool, int, float, np.generic)):
             return other
         raise TypeError(
@@ -56,7 +56,7 @@ class InPlace(Base):
 
     def _update(self, name: str, other: Any, ufunc: str) -> Self:
         value = self._operand(other, name)
-        function = getattr(array_module(self._data), ufunc)
+        function = getattr(array_module(self.array), ufunc)
 
         def change(array: Array) -> None:
             function(array, value, out=array, casting="same_kind")
@@ -83,8 +83,8 @@ class InPlace(Base):
 
     def copy_(self, source: Any) -> Self:
         """Overwrite with the elements of ``source``, broadcast to this shape."""
-        mine = self._data
-        plain = source._data if isinstance(source, Base) else source
+        mine = self.array
+        plain = source.array if isinstance(source, Base) else source
         array = as_array(plain, mine.dtype, device_of(mine))
         try:
             array = array_module(array).broadcast_to(array, mine.shape)

@@ -18,17 +18,17 @@ class Products(Base):
 
     def __matmul__(self, other: Any) -> "Tensor":
         a, b = self, self._tensor(other, "matmul")
-        shapes = f"{tuple(a._data.shape)} and {tuple(b._data.shape)}"
-        if not a._data.ndim or not b._data.ndim:
+        shapes = f"{tuple(a.array.shape)} and {tuple(b.array.shape)}"
+        if not a.array.ndim or not b.array.ndim:
             raise ValueError(f"matmul: shapes {shapes}, expected at least one axis each; use *")
-        inner = b._data.shape[-2 if b._data.ndim > 1 else -1]
-        if a._data.shape[-1] != inner:
+        inner = b.array.shape[-2 if b.array.ndim > 1 else -1]
+        if a.array.shape[-1] != inner:
             raise ValueError(
-                f"matmul: shapes {shapes}: the last axis of the first has {a._data.shape[-1]} "
+                f"matmul: shapes {shapes}: the last axis of the first has {a.array.shape[-1]} "
                 f"elements and the matching axis of the second {inner}, expected equal lengths"
             )
         try:
-            np.broadcast_shapes(a._data.shape[:-2], b._data.shape[:-2])
+            np.broadcast_shapes(a.array.shape[:-2], b.array.shape[:-2])
         except ValueError:
             raise ValueError(
                 f"matmul: shapes {shapes}: the stacks of matrices do not broadcast: the leading "
@@ -42,7 +42,7 @@ class Products(Base):
 
     def _product(self, other: Any, ndim: int, name: str) -> Any:
         """matmul for operands that must both have ``ndim`` axes."""
-        found = self._data.ndim, self._tensor(other, name)._data.ndim
+        found = self.array.ndim, self._tensor(other, name).array.ndim
         if found != (ndim, ndim):
             raise ValueError(
                 f"{name}: operands have {found[0]} and {found[1]} axes, expected {ndim} each; "
@@ -56,11 +56,11 @@ class Products(Base):
 
     def bmm(self, other: "Tensor") -> "Tensor":
         """The products of two stacks of matrices of the same height, (B, n, k) and (B, k, m)."""
-        if self._data.ndim == 3 == self._tensor(other, "bmm")._data.ndim and (
-            self._data.shape[0] != other._data.shape[0]
+        if self.array.ndim == 3 == self._tensor(other, "bmm").array.ndim and (
+            self.array.shape[0] != other.array.shape[0]
         ):
             raise ValueError(
-                f"bmm: stacks of {self._data.shape[0]} and {other._data.shape[0]} matrices, "
+                f"bmm: stacks of {self.array.shape[0]} and {other.array.shape[0]} matrices, "
                 f"expected the same number; matmul broadcasts"
             )
         return self._product(other, 3, "bmm")
@@ -71,7 +71,7 @@ class Products(Base):
 
     def outer(self, other: "Tensor") -> "Tensor":
         """The outer product of two vectors, (n,) and (m,): (n, m)."""
-        if self._data.ndim != 1 or self._tensor(other, "outer")._data.ndim != 1:
-            shapes = f"{tuple(self._data.shape)} and {tuple(other._data.shape)}"
+        if self.array.ndim != 1 or self._tensor(other, "outer").array.ndim != 1:
+            shapes = f"{tuple(self.array.shape)} and {tuple(other.array.shape)}"
             raise ValueError(f"outer: operands have shapes {shapes}, expected two vectors")
         return self.apply_op(ops.Reshape((-1, 1)), self) * other

@@ -20,7 +20,7 @@ class Reductions(Base):
 
     def _reduce(self, reduction: type[Any], dim: Dims, keepdim: bool, *options: Any) -> Any:
         name = reduction.__name__.lower()
-        dims = normalize_dims(as_dims(dim), self._data.ndim, name)
+        dims = normalize_dims(as_dims(dim), self.array.ndim, name)
         return self.apply_op(reduction(dims, keepdim, *options), self)
 
     @numpy_spelling
@@ -35,9 +35,9 @@ class Reductions(Base):
         Raises:
             TypeError: the Tensor holds integers, whose mean need not be one.
         """
-        if self._data.dtype.kind != "f":
+        if self.array.dtype.kind != "f":
             raise TypeError(
-                f"mean: the tensor is {self._data.dtype}, expected a floating type; use .float()"
+                f"mean: the tensor is {self.array.dtype}, expected a floating type; use .float()"
             )
         return self._reduce(ops.Mean, dim, keepdim)
 
@@ -77,29 +77,29 @@ class Reductions(Base):
         return self._where_extreme("argmin", dim, keepdim)
 
     def _where_extreme(self, name: str, dim: int | None, keepdim: bool) -> Any:
-        axis = None if dim is None else normalize_dim(dim, self._data.ndim, name)
-        find = getattr(self._data, name)
-        with on_device_of(self._data):
-            if self._data.ndim == 0:
-                return self._new(find())
-            return self._new(find(axis=axis, keepdims=keepdim))
+        axis = None if dim is None else normalize_dim(dim, self.array.ndim, name)
+        find = getattr(self.array, name)
+        with on_device_of(self.array):
+            if self.array.ndim == 0:
+                return self.from_array(find())
+            return self.from_array(find(axis=axis, keepdims=keepdim))
 
     @numpy_spelling
     def softmax(self, dim: int) -> "Tensor":
         """e ** self, divided by its sum along ``dim``."""
-        op = ops.Softmax(normalize_dim(dim, self._data.ndim, "softmax"))
+        op = ops.Softmax(normalize_dim(dim, self.array.ndim, "softmax"))
         return self._narrowed(self.apply_op(op, self._wide()))
 
     @numpy_spelling
     def log_softmax(self, dim: int) -> "Tensor":
         """The logarithm of ``softmax``, accurate for small probabilities."""
-        op = ops.LogSoftmax(normalize_dim(dim, self._data.ndim, "log_softmax"))
+        op = ops.LogSoftmax(normalize_dim(dim, self.array.ndim, "log_softmax"))
         return self._narrowed(self.apply_op(op, self._wide()))
 
     @numpy_spelling
     def cumsum(self, dim: int) -> "Tensor":
         """The running sum along ``dim``."""
-        op = ops.CumSum(normalize_dim(dim, self._data.ndim, "cumsum"))
-        if self._data.dtype == np.float16:
+        op = ops.CumSum(normalize_dim(dim, self.array.ndim, "cumsum"))
+        if self.array.dtype == np.float16:
             return self._narrowed(self.apply_op(op, self._wide()))
         return self.apply_op(op, self)

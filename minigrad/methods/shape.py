@@ -30,8 +30,8 @@ class Shapes(Base):
             return self.apply_op(ops.Reshape(wanted), self)
         except ValueError as error:
             raise ValueError(
-                f"reshape: {math.prod(self._data.shape)} elements of shape "
-                f"{tuple(self._data.shape)} do not fit into {wanted}"
+                f"reshape: {math.prod(self.array.shape)} elements of shape "
+                f"{tuple(self.array.shape)} do not fit into {wanted}"
             ) from error
 
     def view(self, *shape: Any) -> "Tensor":
@@ -41,16 +41,16 @@ class Shapes(Base):
             RuntimeError: the elements do not lie in memory as the shape needs them.
         """
         viewed = self.reshape(*shape)
-        if owner(viewed._data) is not owner(self._data):
+        if owner(viewed.array) is not owner(self.array):
             raise RuntimeError(
-                f"view: elements of shape {tuple(self._data.shape)} do not lie in memory as the "
-                f"shape {tuple(viewed._data.shape)} needs them; use reshape, which copies"
+                f"view: elements of shape {tuple(self.array.shape)} do not lie in memory as the "
+                f"shape {tuple(viewed.array.shape)} needs them; use reshape, which copies"
             )
         return viewed
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
         """The axes from ``start_dim`` to ``end_dim`` (inclusive) made one."""
-        shape = self._data.shape or (1,)
+        shape = self.array.shape or (1,)
         first = normalize_dim(start_dim, len(shape), "flatten")
         last = normalize_dim(end_dim, len(shape), "flatten")
         if first > last:
@@ -60,20 +60,20 @@ class Shapes(Base):
 
     def squeeze(self, dim: Dims = None) -> "Tensor":
         """Without the axes of length 1: all of them, or those in ``dim``."""
-        shape = self._data.shape
+        shape = self.array.shape
         dims = as_dims(dim)
         dims = normalize_dims(dims, len(shape), "squeeze") if dims != () else ()
         return self.reshape([n for axis, n in enumerate(shape) if n != 1 or axis not in dims])
 
     def unsqueeze(self, dim: int) -> "Tensor":
         """With a new axis of length 1 at ``dim``."""
-        shape = list(self._data.shape)
+        shape = list(self.array.shape)
         shape.insert(normalize_dim(dim, len(shape) + 1, "unsqueeze"), 1)
         return self.reshape(shape)
 
     def expand(self, *shape: Any) -> "Tensor":
         """Axes of length 1 repeated up to ``shape``; -1 leaves an axis as it is."""
-        wanted, have = as_shape(shape), self._data.shape
+        wanted, have = as_shape(shape), self.array.shape
         in_front = len(wanted) - len(have)
         lengths = tuple(
             have[i - in_front] if n == -1 and i >= in_front else n for i, n in enumerate(wanted)
@@ -95,16 +95,16 @@ class Shapes(Base):
     def permute(self, *dims: Any) -> "Tensor":
         """The axes in another order."""
         wanted = as_shape(dims)
-        order = normalize_dims(wanted, self._data.ndim, "permute") if wanted else ()
-        if len(order) != self._data.ndim:
+        order = normalize_dims(wanted, self.array.ndim, "permute") if wanted else ()
+        if len(order) != self.array.ndim:
             raise ValueError(
-                f"permute: got {len(order)} axes for a tensor with {self._data.ndim}, expected all"
+                f"permute: got {len(order)} axes for a tensor with {self.array.ndim}, expected all"
             )
         return self.apply_op(ops.Permute(order), self)
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
         """Two axes exchanged."""
-        ndim = self._data.ndim
+        ndim = self.array.ndim
         order = list(range(ndim))
         i, j = (normalize_dim(d, ndim, "transpose") for d in (dim0, dim1))
         if ndim:
@@ -116,7 +116,7 @@ class Shapes(Base):
     @property
     def T(self) -> "Tensor":
         """The axes in reverse order: of a matrix, its transpose."""
-        return self.apply_op(ops.Permute(tuple(range(self._data.ndim))[::-1]), self)
+        return self.apply_op(ops.Permute(tuple(range(self.array.ndim))[::-1]), self)
 
     @property
     def mT(self) -> "Tensor":
@@ -129,9 +129,9 @@ class Shapes(Base):
         return self.apply_op(ops.GetItem(self._index(index)), self)
 
     def __len__(self) -> int:
-        if not self._data.ndim:
+        if not self.array.ndim:
             raise TypeError("len: a 0-d tensor has no length")
-        return int(self._data.shape[0])
+        return int(self.array.shape[0])
 
     def __iter__(self) -> "Iterator[Tensor]":
         return (self[i] for i in range(len(self)))
@@ -145,7 +145,7 @@ class Shapes(Base):
             ValueError: the shapes do not fit.
             IndexError: an index is out of range.
         """
-        x, picks = self._data, self._tensor(index, "gather")._data
+        x, picks = self.array, self._tensor(index, "gather").array
         axis = normalize_dim(dim, x.ndim, "gather")
         if picks.dtype.kind != "i":
             raise TypeError(f"gather: the index is {picks.dtype}, expected integers")
@@ -160,7 +160,7 @@ class Shapes(Base):
         if not x.ndim:
             return self.reshape(1)[index.reshape(1)].reshape(())
         places = [
-            self._new(
+            self.from_array(
                 to_device(
                     np.arange(n).reshape([-1 if i == k else 1 for k in range(x.ndim)]), device_of(x)
                 )
@@ -171,15 +171,15 @@ class Shapes(Base):
         return self[tuple(places)]
 
     def _refuse_0d(self, name: str) -> None:
-        if not self._data.ndim:
+        if not self.array.ndim:
             raise ValueError(f"{name}: the tensor has no axes, expected at least one")
 
     def split(self, split_size: int | list[int], dim: int = 0) -> "tuple[Tensor, ...]":
         """Pieces along ``dim``: of ``split_size`` each (the last may be smaller), or of the given
         lengths."""
         self._refuse_0d("split")
-        axis = normalize_dim(dim, self._data.ndim, "split")
-        length = self._data.shape[axis]
+        axis = normalize_dim(dim, self.array.ndim, "split")
+        length = self.array.shape[axis]
         if isinstance(split_size, int):
             if split_size <= 0:
                 raise ValueError(f"split: split_size is {split_size}, expected at least 1")
@@ -200,7 +200,7 @@ class Shapes(Base):
         if chunks <= 0:
             raise ValueError(f"chunk: chunks is {chunks}, expected at least 1")
         self._refuse_0d("chunk")
-        length = self._data.shape[normalize_dim(dim, self._data.ndim, "chunk")]
+        length = self.array.shape[normalize_dim(dim, self.array.ndim, "chunk")]
         if length == 0:
             return self.split([0] * chunks, dim)
         return self.split(math.ceil(length / chunks), dim)

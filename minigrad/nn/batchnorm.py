@@ -153,17 +153,17 @@ class BatchNorm(Module):
             self.eps,
         )
         if updating:  # counted last: an input that was refused has not been seen
-            kernels.count_one(self.num_batches_tracked._data)
-            mark_written(self.num_batches_tracked._data)
+            kernels.count_one(self.num_batches_tracked.array)
+            mark_written(self.num_batches_tracked.array)
         return y
 
     def _check(self, input: Tensor, by_batch: bool) -> None:
         if isinstance(input, Tensor):
-            shape = input._data.shape
+            shape = input.array.shape
             if (
                 len(shape) in self.axes
                 and shape[1] == self.num_features
-                and (not by_batch or input._data.size >= 2 * self.num_features)
+                and (not by_batch or input.array.size >= 2 * self.num_features)
             ):
                 return
         kind = type(self).__name__

@@ -71,7 +71,7 @@ class LinearBatchNormSigmoid(Linear):
         the operations run one after the other."""
         norm = self.norm
         if norm.training and isinstance(input, Tensor):
-            shape = input._data.shape
+            shape = input.array.shape
             if len(shape) == 2 and shape[0] > 1 and shape[1] == self.in_features:
                 inputs = input, self.weight, self.bias
                 return norm._run(F.linear_batch_norm_sigmoid, inputs, by_batch=True)

@@ -55,8 +55,8 @@ def clip_grad_norm_(
     shrink = (max_norm / (norm + 1e-6)).clip(None, 1.0)
     with no_grad():
         for gradient in gradients:
-            gradient.mul_(Tensor._wrap(shrink))
-    return Tensor._wrap(norm)
+            gradient.mul_(Tensor.from_array(shrink))
+    return Tensor.from_array(norm)
 
 
 def _norm(arrays: list[Array], p: float) -> Array:

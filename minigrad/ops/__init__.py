@@ -15,7 +15,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
-from .base import BroadcastTo, Op, Shape, run, unbroadcast
+from .base import BroadcastTo, Op, Shape, call_op, unbroadcast
 from .elementwise import (
     Abs,
     Add,
@@ -124,6 +124,6 @@ __all__ = [
     "Tanh",
     "Var",
     "Where",
-    "run",
+    "call_op",
     "unbroadcast",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, run
+from .base import Op, call_op
 from .elementwise import Exp
 from .selection import Clamp, Where, masked
 
@@ -32,7 +32,7 @@ class Sigmoid(Op):
     reached 1, as e^x would overflow on the right. (The kernel for NumPy uses the definition.)
     """
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
@@ -49,7 +49,7 @@ class Tanh(Op):
     dy/dx = 1 - y^2, by the quotient rule. At most 1 (at x = 0): four times the sigmoid's.
     """
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).tanh(x)
@@ -61,7 +61,7 @@ class Tanh(Op):
 class ReLU(Op):
     """y = max(x, 0).    dy/dx = 1 for x > 0, else 0 (at 0 too, where y > 0 does not hold)"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).maximum(x, 0)
@@ -73,7 +73,7 @@ class ReLU(Op):
 class LeakyReLU(Op):
     """y = x for x > 0, else a x.    dy/dx = 1 for x > 0, else a      a: negative_slope"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def __init__(self, negative_slope: float) -> None:
         self.negative_slope = negative_slope
@@ -82,7 +82,7 @@ class LeakyReLU(Op):
         return array_module(x).where(x > 0, x, x * self.negative_slope)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(Where(), x > 0, grad, grad * self.negative_slope)
+        return call_op(Where(), x > 0, grad, grad * self.negative_slope)
 
 
 class ELU(Op):
@@ -92,7 +92,7 @@ class ELU(Op):
     Exponential Linear Units (ELUs)", eq. 15.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def __init__(self, alpha: float) -> None:
         self.alpha = alpha
@@ -102,8 +102,8 @@ class ELU(Op):
         return xp.where(x > 0, x, self.alpha * xp.expm1(xp.minimum(x, 0)))
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        slope = self.alpha * run(Exp(), run(Clamp(None, 0), x))
-        return run(Where(), x > 0, grad, grad * slope)
+        slope = self.alpha * call_op(Exp(), call_op(Clamp(None, 0), x))
+        return call_op(Where(), x > 0, grad, grad * slope)
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
@@ -124,13 +124,13 @@ def erf(x: Array) -> Array:
 def capped(x: Any) -> Any:
     """``x`` limited to [-40, 40], where the normal density and 1 - tanh^2 have long been 0 to the
     last digit, and where the square and cube of a float16 do not overflow yet."""
-    return run(Clamp(-40.0, 40.0), x)
+    return call_op(Clamp(-40.0, 40.0), x)
 
 
 def normal_density(x: Any) -> Any:
     """e^(-x^2/2) / sqrt(2 pi)."""
     x = capped(x)
-    return run(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    return call_op(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
 class NormalCDF(Op):
@@ -139,7 +139,7 @@ class NormalCDF(Op):
     dy/dx = e^(-x^2/2) / sqrt(2 pi): the normal density.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return 0.5 * (1 + erf(x * math.sqrt(0.5)))
@@ -156,13 +156,13 @@ class GELU(Op):
     Hendrycks and Gimpel (2016), "Gaussian Error Linear Units (GELUs)", section 2.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return x * run(NormalCDF(), x)
+        return x * call_op(NormalCDF(), x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return grad * (run(NormalCDF(), x) + x * normal_density(x))
+        return grad * (call_op(NormalCDF(), x) + x * normal_density(x))
 
 
 class GELUTanh(Op):
@@ -173,12 +173,12 @@ class GELUTanh(Op):
     Hendrycks and Gimpel (2016), section 2.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def inner(self, x: Array) -> Array:
         """tanh u."""
         x = capped(x)
-        return run(Tanh(), math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
+        return call_op(Tanh(), math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
 
     def forward(self, x: Array) -> Array:
         return 0.5 * x * (1 + self.inner(x))
@@ -197,13 +197,13 @@ class SiLU(Op):
     approximation in reinforcement learning", eq. 3 and 5.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return x * run(Sigmoid(), x)
+        return x * call_op(Sigmoid(), x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        s = run(Sigmoid(), x)
+        s = call_op(Sigmoid(), x)
         return grad * (s * (1 + x * (1 - s)))
 
 
@@ -214,7 +214,7 @@ class Softplus(Op):
     Forward uses log(1 + e^u) = max(u, 0) + log(1 + e^-|u|), which cannot overflow.
     """
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def __init__(self, beta: float, threshold: float) -> None:
         self.beta, self.threshold = beta, threshold
@@ -227,7 +227,7 @@ class Softplus(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         u = x * self.beta
-        return run(Where(), u > self.threshold, grad, grad * run(Sigmoid(), u))
+        return call_op(Where(), u > self.threshold, grad, grad * call_op(Sigmoid(), u))
 
 
 # ------------------------------------------------------------------------------------ softmax
@@ -243,7 +243,7 @@ class Softmax(Op):
     Taking the largest x from all of them changes nothing (it cancels) and prevents overflow.
     """
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
@@ -270,7 +270,7 @@ class LogSoftmax(Op):
     where softmax(x) = e^y.
     """
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
@@ -287,4 +287,4 @@ class LogSoftmax(Op):
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         if x.ndim == 0:
             return grad * 0
-        return grad - run(Exp(), y) * grad.sum(axis=self.dim, keepdims=True)
+        return grad - call_op(Exp(), y) * grad.sum(axis=self.dim, keepdims=True)

@@ -2,7 +2,7 @@
 
     class Mul(Op):
         '''y = a * b'''
-        keeps = ("a", "b")
+        saves = ("a", "b")
 
         def forward(self, a, b):
             return a * b
@@ -17,13 +17,13 @@ axis or eps, and Python numbers, are arguments of ``__init__``.
 
 Three conventions make the same few lines serve for every purpose:
 
-* ``keeps`` names the arguments of ``backward`` whose *values* it reads. Only these stay in memory
+* ``saves`` names the arguments of ``backward`` whose *values* it reads. Only these stay in memory
   until the backward pass; of the others ``backward`` sees ``.shape`` and ``.ndim`` and no more.
 * The rules are written with operators and with methods that arrays and Tensors share, or call
-  other operations through ``run``. When gradients of gradients are wanted, ``backward`` is given
+  other operations through ``call_op``. When gradients of gradients are wanted, ``backward`` gets
   Tensors, its arithmetic is recorded like any other, and the second derivative follows.
 * What ``forward`` derived from its inputs and ``backward`` needs again (x_hat, 1/sigma) goes
-  through ``self.memo``. Kept as an attribute it would be a constant to the second derivative.
+  through ``self.cached``. Kept as an attribute it would be a constant to the second derivative.
 """
 
 import functools
@@ -41,23 +41,23 @@ CO_VARARGS = 4  # inspect.CO_VARARGS, without importing inspect
 class Op:
     """One application of an operation, and so one node of the graph (see ``graph.py``)."""
 
-    keeps: ClassVar[tuple[str, ...]] = ()
+    saves: ClassVar[tuple[str, ...]] = ()
     """The arguments of ``backward``, besides ``grad``, whose values it reads."""
 
-    unread: ClassVar[Sequence[int]] = range(sys.maxsize)
+    unsaved: ClassVar[Sequence[int]] = range(sys.maxsize)
     """The others, as positions: 0 is the output, 1 the first input."""
 
     order: int = 0
     parents: Sequence[Any] = ()
-    kept: Sequence[Any] | None = None  # output and inputs, or the shapes of those not kept
+    saved: Sequence[Any] | None = None  # output and inputs, or the shapes of those not saved
     hooks: list[Callable[[Any], Any]] | None = None
     retained_by: Callable[[], Any] | None = None  # a weak reference to the output
     workspace: Any = None  # what a kernel's forward leaves for its backward
-    _memo: tuple[tuple[Any, ...], Any] | None = None
+    _cached: tuple[tuple[Any, ...], Any] | None = None
 
     def __init_subclass__(cls) -> None:
-        """From the names in ``keeps``, the positions of the others, once per class."""
-        if not {"backward", "keeps"} & set(cls.__dict__):
+        """From the names in ``saves``, the positions of the others, once per class."""
+        if not {"backward", "saves"} & set(cls.__dict__):
             return
         code = cls.backward.__code__
         names = code.co_varnames[2 : code.co_argcount]  # after self and grad
@@ -65,14 +65,14 @@ class Op:
         if not names:
             raise TypeError(f"{cls.__name__}.backward takes no output: (self, grad, y, ...)")
         output, *inputs = names
-        unknown = set(cls.keeps) - {*names, *rest}
+        unknown = set(cls.saves) - {*names, *rest}
         if unknown:
-            raise TypeError(f"{cls.__name__}.keeps names {unknown}, which backward does not take")
+            raise TypeError(f"{cls.__name__}.saves names {unknown}, which backward does not take")
         if inputs:
-            cls.unread = tuple(i for i, name in enumerate(names) if name not in cls.keeps)
+            cls.unsaved = tuple(i for i, name in enumerate(names) if name not in cls.saves)
         else:  # backward(self, grad, y, *xs)
-            kept = set(rest) & set(cls.keeps)
-            cls.unread = range(output in cls.keeps, 1 if kept else sys.maxsize)
+            kept = set(rest) & set(cls.saves)
+            cls.unsaved = range(output in cls.saves, 1 if kept else sys.maxsize)
 
     @property
     def name(self) -> str:
@@ -95,24 +95,24 @@ class Op:
         """The gradient of the loss with respect to each input, from that of the output."""
         raise NotImplementedError(f"{self.name}.backward is not written yet")
 
-    def memo(self, function: Callable[..., Any], *args: Any) -> Any:
+    def cached(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function(*args)``, computed once for the same arrays.
 
         Called in ``forward`` with arrays, and in ``backward`` with the same arrays (the remembered
         value is returned) or with Tensors (it is computed anew, and recorded).
         """
-        if self._memo is not None:
-            known, value = self._memo
+        if self._cached is not None:
+            known, value = self._cached
             if all(a is b for a, b in zip(args, known, strict=True)):
                 return value
         value = function(*args)
-        if not any(is_recorded(a) for a in args):
-            self._memo = args, value
+        if not any(is_tensor(a) for a in args):
+            self._cached = args, value
         return value
 
 
 class Shape:
-    """Stands in for an argument of ``backward`` that was not kept: its shape, and nothing else."""
+    """Stands in for an argument of ``backward`` that was not saved: its shape, and nothing else."""
 
     __slots__ = ("shape",)
 
@@ -125,13 +125,13 @@ class Shape:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"backward reads .{name} of an argument that was not kept; name it in `keeps`"
+            f"backward reads .{name} of an argument that was not saved; name it in `saves`"
         )
 
     __array_ufunc__ = None  # so that array * Shape comes to __rmul__
 
     def _refuse(self, *other: Any) -> Any:
-        raise TypeError("backward reads an argument that was not kept; name it in `keeps`")
+        raise TypeError("backward reads an argument that was not saved; name it in `saves`")
 
     __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __matmul__ = __getitem__ = _refuse
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = __neg__ = _refuse
@@ -142,20 +142,20 @@ shape_of = functools.lru_cache(maxsize=4096)(Shape)
 """The ``Shape`` for a tuple of lengths: one object serves all nodes with that shape."""
 
 
-def is_recorded(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
     """Whether ``value`` is a Tensor: then arithmetic on it becomes part of a graph."""
     return hasattr(value, "apply_op")
 
 
-def raw(value: Any) -> Array:
+def array_of(value: Any) -> Array:
     """The array itself, of a Tensor or an array: for labels and indices, which have no gradient."""
-    return value.data if is_recorded(value) else value
+    return value.data if is_tensor(value) else value
 
 
-def run(op: Op, *values: Any) -> Any:
+def call_op(op: Op, *values: Any) -> Any:
     """Apply ``op`` to arrays, or to Tensors where ``backward`` is itself being differentiated."""
     for value in values:
-        if is_recorded(value):
+        if is_tensor(value):
             return value.apply_op(op, *values)
     return op.forward(*values)
 
@@ -181,7 +181,7 @@ class BroadcastTo(Op):
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` repeated up to ``shape``: the opposite of ``unbroadcast``."""
-    return x if x.shape == shape else run(BroadcastTo(shape), x)
+    return x if x.shape == shape else call_op(BroadcastTo(shape), x)
 
 
 def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
@@ -203,7 +203,7 @@ def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
 
 def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The sum over ``axes``; of float16, whose sums stop growing at 2048, taken in float32."""
-    if is_recorded(x) or x.dtype != np.float16:
+    if is_tensor(x) or x.dtype != np.float16:
         return x.sum(axis=axes, keepdims=keepdims)
     return x.sum(axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
 

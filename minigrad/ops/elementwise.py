@@ -7,7 +7,7 @@ takes the value PyTorch takes, and says which.
 import math
 
 from ..backend import Array, array_module
-from .base import Op, run, unbroadcast
+from .base import Op, call_op, unbroadcast
 
 # ------------------------------------------------------------------------------- two tensors
 
@@ -35,7 +35,7 @@ class Sub(Op):
 class Mul(Op):
     """y = a b.    dy/da = b,  dy/db = a"""
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
@@ -51,7 +51,7 @@ class Mul(Op):
 class Div(Op):
     """y = a / b.    dy/da = 1/b,  dy/db = -a/b^2 = -y/b"""
 
-    keeps = ("y", "b")
+    saves = ("y", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
@@ -67,7 +67,7 @@ class Pow(Op):
     For b = 0 the first is 0, whatever a is; at a = 0 and b >= 0 the second is its limit, 0.
     """
 
-    keeps = ("y", "a", "b")
+    saves = ("y", "a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return a**b
@@ -81,7 +81,7 @@ class Pow(Op):
             da = unbroadcast(grad * b * a**exponent, a.shape)
         if self.needs_input_grad[1]:
             base = a + (a == 0) * (b >= 0)  # a^b log a would be 0 * inf; log 1 = 0 is its limit
-            db = unbroadcast(grad * y * run(Log(), base), b.shape)
+            db = unbroadcast(grad * y * call_op(Log(), base), b.shape)
         return da, db
 
 
@@ -143,7 +143,7 @@ class DivScalar(Op):
 class PowScalar(Op):
     """y = x^c.    dy/dx = c x^(c-1),  and 0 for c = 0"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def __init__(self, c: float) -> None:
         self.c = c
@@ -160,7 +160,7 @@ class PowScalar(Op):
 class ScalarPow(Op):
     """y = c^x.    dy/dx = c^x log c,  and the limit 0 for c = 0"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def __init__(self, c: float) -> None:
         self.c = c
@@ -190,7 +190,7 @@ class Neg(Op):
 class Exp(Op):
     """y = e^x.    dy/dx = e^x = y"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).exp(x)
@@ -202,7 +202,7 @@ class Exp(Op):
 class Log(Op):
     """y = log x, the natural logarithm.    dy/dx = 1/x"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).log(x)
@@ -214,7 +214,7 @@ class Log(Op):
 class Sqrt(Op):
     """y = x^(1/2).    dy/dx = 1/(2y)"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).sqrt(x)
@@ -226,7 +226,7 @@ class Sqrt(Op):
 class Rsqrt(Op):
     """y = x^(-1/2).    dy/dx = -1/2 x^(-3/2) = -y^3/2"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return 1 / array_module(x).sqrt(x)
@@ -238,7 +238,7 @@ class Rsqrt(Op):
 class Reciprocal(Op):
     """y = 1/x.    dy/dx = -1/x^2 = -y^2"""
 
-    keeps = ("y",)
+    saves = ("y",)
 
     def forward(self, x: Array) -> Array:
         return 1 / x
@@ -250,7 +250,7 @@ class Reciprocal(Op):
 class Square(Op):
     """y = x^2.    dy/dx = 2x"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return x * x
@@ -262,13 +262,13 @@ class Square(Op):
 class Abs(Op):
     """y = |x|.    dy/dx = sign(x), and 0 at 0"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).abs(x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return grad * run(Sign(), x)
+        return grad * call_op(Sign(), x)
 
 
 class Sign(Op):
@@ -284,25 +284,25 @@ class Sign(Op):
 class Sin(Op):
     """y = sin x.    dy/dx = cos x"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).sin(x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return grad * run(Cos(), x)
+        return grad * call_op(Cos(), x)
 
 
 class Cos(Op):
     """y = cos x.    dy/dx = -sin x"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def forward(self, x: Array) -> Array:
         return array_module(x).cos(x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return -grad * run(Sin(), x)
+        return -grad * call_op(Sin(), x)
 
 
 class Cast(Op):
@@ -315,7 +315,7 @@ class Cast(Op):
         return x.astype(self.target)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(Cast(self.target, self.source), grad)
+        return call_op(Cast(self.target, self.source), grad)
 
 
 class Clone(Op):

@@ -32,10 +32,10 @@ class BatchNormSigmoid(BatchNorm):
     Neither rule reads a, so it need not be kept, nor written to memory at all: a kernel computes
     y from x, and da from dy and y, where it needs them.
 
-    Kept for backward: y, x and gamma, and through ``memo`` x_hat and r.
+    Kept for backward: y, x and gamma, and through ``cached`` x_hat and r.
     """
 
-    keeps = ("y", "x", "gamma")
+    saves = ("y", "x", "gamma")
 
     def forward(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
         return Sigmoid().forward(super().forward(x, gamma, beta))
@@ -66,7 +66,7 @@ class LinearActivation(Linear):
     Kept for backward: Y, X and W.
     """
 
-    keeps = ("y", "x", "weight")
+    saves = ("y", "x", "weight")
 
     def __init__(self, activation: Sigmoid | Tanh | ReLU) -> None:
         self.activation = activation
@@ -99,12 +99,12 @@ class LinearBatchNormSigmoid(Linear):
     sums to 0, because da - mean(da) does and z_hat does. (As three operations, rounding leaves
     some 1e-9 of it.)
 
-    Kept for backward: y, x, W and gamma, and through ``memo`` z, z_hat and r.
+    Kept for backward: y, x, W and gamma, and through ``cached`` z, z_hat and r.
 
     ``batch_mean`` and ``batch_var``: as of ``BatchNorm``, of x W^T + b.
     """
 
-    keeps = ("y", "x", "weight", "gamma")
+    saves = ("y", "x", "weight", "gamma")
     batch_mean: Array
     batch_var: Array
 
@@ -118,7 +118,7 @@ class LinearBatchNormSigmoid(Linear):
     def forward(  # type: ignore[override]  # Linear with more inputs
         self, x: Array, weight: Array, bias: Array, gamma: Array, beta: Array
     ) -> Array:
-        z, norm = self.memo(self.product, x, weight)
+        z, norm = self.cached(self.product, x, weight)
         y = norm.forward(z, gamma, beta)
         self.batch_mean, self.batch_var = norm.batch_mean + bias, norm.batch_var
         return y
@@ -126,6 +126,6 @@ class LinearBatchNormSigmoid(Linear):
     def backward(  # type: ignore[override]
         self, grad: Array, y: Array, x: Array, weight: Array, bias: Array, gamma: Array, beta: Array
     ) -> tuple[Any, ...]:
-        z, norm = self.memo(self.product, x, weight)
+        z, norm = self.cached(self.product, x, weight)
         dz, d_gamma, d_beta = norm.backward(grad, y, z, gamma, beta)
         return *super().backward(dz, z, x, weight), 0 * d_beta, d_gamma, d_beta

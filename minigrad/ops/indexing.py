@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..backend import Array, array_module, is_array
-from .base import Op, raw, run
+from .base import Op, array_of, call_op
 
 
 def is_advanced(index: tuple[Any, ...]) -> bool:
@@ -25,7 +25,7 @@ class GetItem(Op):
         return x[self.index]
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(Scatter(self.index, x.shape), grad)
+        return call_op(Scatter(self.index, x.shape), grad)
 
 
 class Scatter(Op):
@@ -45,7 +45,7 @@ class Scatter(Op):
         return y
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(GetItem(self.index), grad)
+        return call_op(GetItem(self.index), grad)
 
 
 class Embedding(Op):
@@ -57,7 +57,7 @@ class Embedding(Op):
     so that it stays what it was.
     """
 
-    keeps = ("index",)
+    saves = ("index",)
 
     def __init__(self, padding_idx: int | None) -> None:
         self.padding_idx = padding_idx
@@ -68,7 +68,7 @@ class Embedding(Op):
     def backward(self, grad: Array, y: Array, index: Array, weight: Array) -> tuple[None, Array]:
         if self.padding_idx is not None:
             grad = grad * (index != self.padding_idx).reshape((*index.shape, 1))
-        return None, run(Scatter((raw(index),), weight.shape), grad)
+        return None, call_op(Scatter((array_of(index),), weight.shape), grad)
 
 
 class OneHot(Op):

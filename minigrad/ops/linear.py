@@ -20,7 +20,7 @@ class MatMul(Op):
     A vector on the left is a matrix of one row, on the right one of one column.
     """
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return a @ b
@@ -56,7 +56,7 @@ class Linear(Op):
     Kept for backward: X and W. Without b the last step falls away.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = ("x", "weight")
+    saves: ClassVar[tuple[str, ...]] = ("x", "weight")
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         y = x @ weight.T

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from .activation import LogSoftmax, Sigmoid
-from .base import Op, run, unbroadcast
+from .base import Op, call_op, unbroadcast
 from .elementwise import Cast, Exp
 from .indexing import OneHot
 from .selection import Clamp, masked
@@ -30,18 +30,18 @@ class SoftmaxCrossEntropy(Op):
     Each row of dz sums to 0: what the right class gains the others lose.
     """
 
-    keeps = ("logits", "labels")
+    saves = ("logits", "labels")
 
     def __init__(self, reduction: str, ignore_index: int) -> None:
         self.reduction, self.ignore_index = reduction, ignore_index
 
     def log_softmax(self, logits: Any) -> Any:
         """log p, (N, C)."""
-        return run(LogSoftmax(1), logits)
+        return call_op(LogSoftmax(1), logits)
 
     def weights(self, labels: Any, dtype: Any) -> Any:
         """w_n, (N,)."""
-        counted = run(Cast(bool, dtype), labels != self.ignore_index)
+        counted = call_op(Cast(bool, dtype), labels != self.ignore_index)
         if self.reduction != "mean":
             return counted
         with np.errstate(invalid="ignore"):  # no label counts: the mean of nothing is NaN
@@ -49,7 +49,7 @@ class SoftmaxCrossEntropy(Op):
 
     def forward(self, logits: Array, labels: Array) -> Array:
         xp = array_module(logits)
-        log_p = self.memo(self.log_softmax, logits)
+        log_p = self.cached(self.log_softmax, logits)
         counted = labels != self.ignore_index
         picked = log_p[xp.arange(len(labels)), labels * counted]
         losses = -xp.where(counted, picked, 0) * self.weights(labels, logits.dtype)
@@ -58,17 +58,17 @@ class SoftmaxCrossEntropy(Op):
         return losses.sum() if len(labels) or self.reduction == "sum" else losses.sum() * xp.nan
 
     def backward(self, grad: Array, y: Array, logits: Array, labels: Array) -> tuple[Array, None]:
-        log_p = self.memo(self.log_softmax, logits)
-        one_hot = run(OneHot(logits.shape[1], logits.dtype), labels)
+        log_p = self.cached(self.log_softmax, logits)
+        one_hot = call_op(OneHot(logits.shape[1], logits.dtype), labels)
         per_row = (grad * self.weights(labels, logits.dtype)).reshape((-1, 1))  # (N, 1)
         counted = (labels != self.ignore_index).reshape((-1, 1))
-        return masked(counted, (run(Exp(), log_p) - one_hot) * per_row), None
+        return masked(counted, (call_op(Exp(), log_p) - one_hot) * per_row), None
 
 
 class SquaredError(Op):
     """y = (a - b)^2, elementwise.    dy/da = 2 (a - b),  dy/db = -2 (a - b)"""
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         difference = a - b
@@ -87,7 +87,7 @@ class Huber(Op):
     Huber (1964), "Robust Estimation of a Location Parameter".
     """
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def __init__(self, delta: float) -> None:
         self.delta = delta
@@ -100,7 +100,7 @@ class Huber(Op):
         )
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
-        da = grad * run(Clamp(-self.delta, self.delta), a - b)
+        da = grad * call_op(Clamp(-self.delta, self.delta), a - b)
         return da, -da
 
 
@@ -113,12 +113,12 @@ class BinaryCrossEntropyWithLogits(Op):
     Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow.
     """
 
-    keeps = ("x", "target")
+    saves = ("x", "target")
 
     def forward(self, x: Array, target: Array) -> Array:
         xp = array_module(x)
         return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x))) - target * x
 
     def backward(self, grad: Array, y: Array, x: Array, target: Array) -> tuple[Array, Array]:
-        dx = grad * (run(Sigmoid(), x) - target)
+        dx = grad * (call_op(Sigmoid(), x) - target)
         return unbroadcast(dx, x.shape), unbroadcast(-grad * x, target.shape)

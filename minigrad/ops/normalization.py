@@ -74,13 +74,13 @@ class BatchNorm(Op):
     multiplied by gamma / sigma: where pre-activations have lost their spread, gradients are
     enlarged by just as much.
 
-    Kept for backward: x and gamma, and through ``memo`` x_hat and r.
+    Kept for backward: x and gamma, and through ``cached`` x_hat and r.
 
     ``batch_mean`` and ``batch_var`` (biased), (C,), are left for the running statistics; backward
     does not read them.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = ("x", "gamma")
+    saves: ClassVar[tuple[str, ...]] = ("x", "gamma")
     batch_mean: Array
     batch_var: Array
 
@@ -92,7 +92,7 @@ class BatchNorm(Op):
         return standardize(x, (0, *range(2, x.ndim)), self.eps)
 
     def forward(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
-        x_hat, _, mean, var = self.memo(self.standardize, x)
+        x_hat, _, mean, var = self.cached(self.standardize, x)
         self.batch_mean, self.batch_var = mean.reshape(-1), var.reshape(-1)
         return affine(x_hat, gamma, beta)
 
@@ -104,7 +104,7 @@ class BatchNorm(Op):
         gamma: Array | None = None,
         beta: Array | None = None,
     ) -> tuple[Any, ...]:
-        x_hat, r, _, _ = self.memo(self.standardize, x)
+        x_hat, r, _, _ = self.cached(self.standardize, x)
         axes = (0, *range(2, x.ndim))
         d_beta = grad.sum(axis=axes, keepdims=True)  # (1, C, 1, ...)
         d_gamma = (grad * x_hat).sum(axis=axes, keepdims=True)
@@ -129,7 +129,7 @@ class BatchNormEval(Op):
         dx = dy gamma / sqrt(var + eps),    dgamma = sum(dy x_hat),    dbeta = sum(dy).
     """
 
-    keeps = ("x", "mean", "var", "gamma")
+    saves = ("x", "mean", "var", "gamma")
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
@@ -147,7 +147,7 @@ class BatchNormEval(Op):
         gamma: Array | None = None,
         beta: Array | None = None,
     ) -> Array:
-        x_hat, _ = self.memo(self.standardize, x, mean, var)
+        x_hat, _ = self.cached(self.standardize, x, mean, var)
         return affine(x_hat, gamma, beta)
 
     def backward(
@@ -160,7 +160,7 @@ class BatchNormEval(Op):
         gamma: Array | None = None,
         beta: Array | None = None,
     ) -> tuple[Any, ...]:
-        x_hat, inv_std = self.memo(self.standardize, x, mean, var)
+        x_hat, inv_std = self.cached(self.standardize, x, mean, var)
         axes = (0, *range(2, x.ndim))
         scale = inv_std if gamma is None else inv_std * along_channels(gamma, x.ndim)
         gradients: tuple[Any, ...] = (grad * scale, None, None)
@@ -184,7 +184,7 @@ class LayerNorm(Op):
     while dgamma = sum(dy x_hat) and dbeta = sum(dy) still run over the samples.
     """
 
-    keeps = ("x", "gamma")
+    saves = ("x", "gamma")
 
     def __init__(self, axes: int, eps: float) -> None:
         self.axes, self.eps = axes, eps  # axes: how many of the last ones
@@ -194,7 +194,7 @@ class LayerNorm(Op):
         return standardize(x, tuple(range(-self.axes, 0)), self.eps)
 
     def forward(self, x: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
-        x_hat, _, _, _ = self.memo(self.standardize, x)
+        x_hat, _, _, _ = self.cached(self.standardize, x)
         y = x_hat if gamma is None else x_hat * gamma
         return y if beta is None else y + beta
 
@@ -206,7 +206,7 @@ class LayerNorm(Op):
         gamma: Array | None = None,
         beta: Array | None = None,
     ) -> tuple[Any, ...]:
-        x_hat, r, _, _ = self.memo(self.standardize, x)
+        x_hat, r, _, _ = self.cached(self.standardize, x)
         inner = tuple(range(-self.axes, 0))
         dx_hat = grad if gamma is None else grad * gamma
         mean = dx_hat.mean(axis=inner, keepdims=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, add_up, broadcast_to, keep_dims, run, wide
+from .base import Op, add_up, broadcast_to, call_op, keep_dims, wide
 from .elementwise import Cast, Exp
 from .selection import masked
 
@@ -70,7 +70,7 @@ class Var(Reduction):
     multiplied by sum_i (x_i - mean) = 0.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = ("x",)
+    saves: ClassVar[tuple[str, ...]] = ("x",)
 
     def __init__(self, dims: tuple[int, ...], keepdim: bool, correction: float) -> None:
         super().__init__(dims, keepdim)
@@ -97,7 +97,7 @@ class Var(Reduction):
 class Std(Var):
     """y = sqrt(variance).    dy/dx_i = (x_i - mean) / ((n - c) y), and 0 where y = 0"""
 
-    keeps = ("y", "x")
+    saves = ("y", "x")
 
     def forward(self, x: Array) -> Array:
         return array_module(x).sqrt(super().forward(x))
@@ -110,7 +110,7 @@ class Std(Var):
 class Extremum(Reduction):
     """y = the largest or smallest of x. Where several are, they share the gradient equally."""
 
-    keeps = ("y", "x")
+    saves = ("y", "x")
 
     def refuse_nothing(self, x: Array) -> None:
         """No numbers have no largest one."""
@@ -123,7 +123,7 @@ class Extremum(Reduction):
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         kept = self.kept_shape(x)
         attained = x == y.reshape(kept)
-        ties = add_up(run(Cast(bool, grad.dtype), attained), self.axes(x), keepdims=True)
+        ties = add_up(call_op(Cast(bool, grad.dtype), attained), self.axes(x), keepdims=True)
         return masked(attained, grad.reshape(kept) / ties)
 
 
@@ -149,7 +149,7 @@ class LogSumExp(Reduction):
     dy/dx_i = e^(x_i) / sum_j e^(x_j) = e^(x_i - y): the softmax.
     """
 
-    keeps = ("y", "x")
+    saves = ("y", "x")
 
     def forward(self, x: Array) -> Array:
         xp, axes = array_module(x), self.axes(x)
@@ -164,7 +164,7 @@ class LogSumExp(Reduction):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         kept = self.kept_shape(x)
-        return grad.reshape(kept) * run(Exp(), x - y.reshape(kept))
+        return grad.reshape(kept) * call_op(Exp(), x - y.reshape(kept))
 
 
 class CumSum(Op):
@@ -187,4 +187,4 @@ class CumSum(Op):
         return xp.cumsum(x, axis=self.dim, dtype=dtype)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(CumSum(self.dim, not self.reverse), grad)
+        return call_op(CumSum(self.dim, not self.reverse), grad)

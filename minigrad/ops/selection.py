@@ -7,13 +7,13 @@ says what.
 from typing import Any
 
 from ..backend import Array, array_module
-from .base import Op, run, unbroadcast
+from .base import Op, call_op, unbroadcast
 
 
 class Maximum(Op):
     """y = max(a, b). The larger input gets the gradient; at a tie each gets half of it."""
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return array_module(a).maximum(a, b)
@@ -21,15 +21,15 @@ class Maximum(Op):
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         tie, half = a == b, grad * 0.5
         return (
-            unbroadcast(run(Where(), tie, half, masked(~(a < b), grad)), a.shape),
-            unbroadcast(run(Where(), tie, half, masked(~(a > b), grad)), b.shape),
+            unbroadcast(call_op(Where(), tie, half, masked(~(a < b), grad)), a.shape),
+            unbroadcast(call_op(Where(), tie, half, masked(~(a > b), grad)), b.shape),
         )
 
 
 class Minimum(Op):
     """y = min(a, b). The smaller input gets the gradient; at a tie each gets half of it."""
 
-    keeps = ("a", "b")
+    saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
         return array_module(a).minimum(a, b)
@@ -37,15 +37,15 @@ class Minimum(Op):
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         tie, half = a == b, grad * 0.5
         return (
-            unbroadcast(run(Where(), tie, half, masked(~(a > b), grad)), a.shape),
-            unbroadcast(run(Where(), tie, half, masked(~(a < b), grad)), b.shape),
+            unbroadcast(call_op(Where(), tie, half, masked(~(a > b), grad)), a.shape),
+            unbroadcast(call_op(Where(), tie, half, masked(~(a < b), grad)), b.shape),
         )
 
 
 class Where(Op):
     """y = a where the condition holds, else b. Each gets the gradient where it was chosen."""
 
-    keeps = ("condition",)
+    saves = ("condition",)
 
     def forward(self, condition: Array, a: Array, b: Array) -> Array:
         return array_module(condition).where(condition, a, b)
@@ -64,7 +64,7 @@ class Masked(Op):
     """y = x where the condition holds, else 0, and so for the gradient. Unlike a product with 0
     and 1 it leaves no NaN where x is infinite."""
 
-    keeps = ("condition",)
+    saves = ("condition",)
 
     def forward(self, condition: Array, x: Array) -> Array:
         return array_module(condition).where(condition, x, 0)
@@ -75,13 +75,13 @@ class Masked(Op):
 
 def masked(condition: Any, x: Any) -> Any:
     """``x`` where ``condition`` holds, else 0."""
-    return run(Masked(), condition, x)
+    return call_op(Masked(), condition, x)
 
 
 class Clamp(Op):
     """y = x limited to [low, high].    dy/dx = 1 for low <= x <= high, else 0"""
 
-    keeps = ("x",)
+    saves = ("x",)
 
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high

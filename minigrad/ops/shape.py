@@ -1,7 +1,7 @@
 """Operations that move numbers and change none. Their rules move the gradient back."""
 
 from ..backend import Array, Device, array_module, to_device
-from .base import Op, run
+from .base import Op, call_op
 from .indexing import GetItem
 
 
@@ -29,7 +29,7 @@ class Permute(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         inverse = tuple(sorted(range(len(self.dims)), key=self.dims.__getitem__))
-        return run(Permute(inverse), grad)
+        return call_op(Permute(inverse), grad)
 
 
 class Cat(Op):
@@ -45,7 +45,7 @@ class Cat(Op):
         shares, start = [], 0
         for x in xs:
             stop = start + x.shape[self.dim]
-            shares.append(run(GetItem((slice(None),) * self.dim + (slice(start, stop),)), grad))
+            shares.append(call_op(GetItem((slice(None),) * self.dim + (slice(start, stop),)), grad))
             start = stop
         return tuple(shares)
 
@@ -60,4 +60,4 @@ class Move(Op):
         return to_device(x, self.target)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return run(Move(self.target, self.source), grad)
+        return call_op(Move(self.target, self.source), grad)

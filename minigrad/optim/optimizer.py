@@ -158,7 +158,7 @@ class Optimizer:
         return loss
 
     def _step_alone(self, parameter: Tensor, group: Group) -> None:
-        w, g = parameter._data, parameter._grad._data  # type: ignore[union-attr]
+        w, g = parameter.array, parameter._grad.array  # type: ignore[union-attr]
         state = self.state.setdefault(parameter, {})
         if state:
             self._check_state(parameter, state)
@@ -169,8 +169,8 @@ class Optimizer:
     def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
         """Update the parameters of group ``number`` in one go; False if they are not alike, and
         nothing has changed then."""
-        gradients = [p._grad._data for p in parameters]  # type: ignore[union-attr]
-        first, group = parameters[0]._data, self.param_groups[number]
+        gradients = [p._grad.array for p in parameters]  # type: ignore[union-attr]
+        first, group = parameters[0].array, self.param_groups[number]
         on_host = type(first) is np.ndarray
         if not on_host and not kernels.has_step(name, first):
             return False
@@ -178,7 +178,7 @@ class Optimizer:
         together = self._together.get(number)
         if together is None or not together.still_holds(parameters, states):
             self._together.pop(number, None)
-            if not alike([p._data for p in parameters], gradients, states):
+            if not alike([p.array for p in parameters], gradients, states):
                 return False
             together = self._together[number] = Together(parameters, states)
         weights = together.weights
@@ -237,7 +237,9 @@ class Optimizer:
         """
         numbers = {p: i for i, p in enumerate(self._parameters())}
         state = {
-            numbers[p]: {k: Tensor._wrap(v) if is_array(v) else v for k, v in remembered.items()}
+            numbers[p]: {
+                k: Tensor.from_array(v) if is_array(v) else v for k, v in remembered.items()
+            }
             for p, remembered in self.state.items()
         }
         groups = [

@@ -37,7 +37,7 @@ class Together:
 
     def __init__(self, parameters: list[Tensor], states: list[State]) -> None:
         self.parameters, self.states = parameters, states
-        self.weights = [p._data for p in parameters]
+        self.weights = [p.array for p in parameters]
         self.lines = [w.reshape(-1) for w in self.weights]  # views, as there are no gaps
         ends = [0, *accumulate(w.size for w in self.weights)]
         self.places = [slice(start, stop) for start, stop in pairwise(ends)]
@@ -76,7 +76,7 @@ class Together:
         arrays = [v for state in states for v in state.values() if is_array(v)] if known else ()
         return (
             all(map(is_, parameters, self.parameters))
-            and all(map(is_, [p._data for p in parameters], self.weights))
+            and all(map(is_, [p.array for p in parameters], self.weights))
             and all(map(is_, states, self.states))
             and len(arrays) == len(self.views)
             and all(map(is_, arrays, self.views))

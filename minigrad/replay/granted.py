@@ -35,7 +35,7 @@ class Granted:
             for name, module in model.named_modules()
         ]
         self.tensors = [
-            (name, tensor, tensor._data, tensor._requires_grad)
+            (name, tensor, tensor.array, tensor._requires_grad)
             for name, tensor in (*model.named_parameters(), *model.named_buffers())
         ]
 
@@ -55,7 +55,7 @@ class Granted:
             if now.get("forward") is not state.get("forward"):
                 yield f"forward of {name}"
         for name, tensor, data, requires_grad in self.tensors:
-            if tensor._data is not data:
+            if tensor.array is not data:
                 yield f"the memory of {name}"
             if tensor._requires_grad is not requires_grad:
                 yield f"requires_grad of {name}"

@@ -15,7 +15,7 @@ from ..backend import (
     to_device,
 )
 from ..capture import capture
-from ..graph import tick
+from ..graph import next_order
 from ..kernels.arena import Arena
 from ..kernels.cublas import Direct
 from ..nn import Module
@@ -38,16 +38,18 @@ class Replay:
         self.name = getattr(step, "__name__", type(step).__name__)
         self._check_arguments(inputs)
         self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
-        self.there = (*self.parameters, *self.buffers)[0]._data  # something on the right GPU
+        self.there = (*self.parameters, *self.buffers)[0].array  # something on the right GPU
         self.device = device_of(self.there)
         gradients = [p._grad for p in self.parameters]
         with on_device_of(self.there):
-            kept = [b._data.copy() for b in self.buffers]
-            self.inputs = [Tensor._wrap(to_device(x._data, self.device).copy()) for x in inputs]
+            kept = [b.array.copy() for b in self.buffers]
+            self.inputs = [
+                Tensor.from_array(to_device(x.array, self.device).copy()) for x in inputs
+            ]
             try:
                 self._fill(inputs)
                 for place in self.inputs:
-                    remember_on_host(place._data)  # labels are checked while nothing can be read
+                    remember_on_host(place.array)  # labels are checked while nothing can be read
                 self._capture()
                 self._restore(kept)
                 expected = outcome(self._run_step, inputs, model)
@@ -85,14 +87,14 @@ class Replay:
             for check in self.checks:
                 check()
             self.graph.launch()
-            written = [b._data for b in self.buffers]
+            written = [b.array for b in self.buffers]
             for p, gradient, array in self.gradients:
                 p._grad = gradient
                 if gradient is not None:
-                    gradient._data = array  # whatever has become of it since
+                    gradient.array = array  # whatever has become of it since
                     written.append(array)
             mark_written(*written)
-            copies = [Tensor._wrap(array.copy()) for array in self.outputs]
+            copies = [Tensor.from_array(array.copy()) for array in self.outputs]
         return self.like_the_step(copies)
 
     # ------------------------------------------------------------------------------- capturing
@@ -112,13 +114,13 @@ class Replay:
                 for _ in range(WARM_UP):
                     self.step(*self.inputs)
                     self._refuse_other_writes()
-                zeros = [Tensor._wrap(cupy.zeros_like(p._data)) for p in self.parameters]
+                zeros = [Tensor.from_array(cupy.zeros_like(p.array)) for p in self.parameters]
                 for p, zero in zip(self.parameters, zeros, strict=True):
                     p._grad = zero  # to see what the step does to it
                 stream.synchronize()
                 self.gemm.prepare()
                 capture.forget()
-                begun = tick()
+                begun = next_order()
                 result = self._recorded(stream)
                 self.checks = capture.checks
                 read = [memory() for memory in capture.read]
@@ -128,9 +130,9 @@ class Replay:
         self._keep_outputs(result)
         self.read = [memory for memory in read if memory is not None]  # and so it stays
         self.gradients = [
-            (p, p._grad, None if p._grad is None else p._grad._data)
+            (p, p._grad, None if p._grad is None else p._grad.array)
             for p, zero in zip(self.parameters, zeros, strict=True)
-            if p._grad is not zero or written_since(zero._data, begun)
+            if p._grad is not zero or written_since(zero.array, begun)
         ]
 
     def _recorded(self, stream: Any) -> Any:
@@ -150,7 +152,7 @@ class Replay:
     def _refuse_other_writes(self) -> None:
         """What is changed in place and is still there after the step, a replay would change too."""
         known = [*self.buffers, *self.inputs, *(p._grad for p in self.parameters)]
-        ids = {id(owner(t._data)) for t in known if t is not None}
+        ids = {id(owner(t.array)) for t in known if t is not None}
         for reference in capture.written:
             memory = reference()
             if memory is not None and id(memory) not in ids:
@@ -164,10 +166,10 @@ class Replay:
         """Note where the graph leaves what the step returns, and how to return others like it."""
         self.like_the_step: Callable[[list[Tensor]], Any]
         if isinstance(result, Tensor):
-            self.outputs: list[Array] = [result._data]
+            self.outputs: list[Array] = [result.array]
             self.like_the_step = lambda copies: copies[0]
         elif isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
-            self.outputs = [r._data for r in result]
+            self.outputs = [r.array for r in result]
             self.like_the_step = getattr(type(result), "_make", type(result))  # of a namedtuple
         else:
             raise TypeError(
@@ -236,15 +238,15 @@ class Replay:
     def _fill(self, inputs: tuple[Tensor, ...]) -> None:
         """Copy ``inputs`` to where the graph reads them, with what the host knows of integers."""
         for x, place in zip(inputs, self.inputs, strict=True):
-            there = to_device(x._data, self.device)
-            place._data[...] = there
-            mark_written(place._data)  # with which what the host knew is forgotten
-            hand_on_host_copy(there, place._data)
+            there = to_device(x.array, self.device)
+            place.array[...] = there
+            mark_written(place.array)  # with which what the host knew is forgotten
+            hand_on_host_copy(there, place.array)
 
     def _restore(self, kept: list[Array]) -> None:
         for buffer, before in zip(self.buffers, kept, strict=True):
-            buffer._data[...] = before
-            mark_written(buffer._data)
+            buffer.array[...] = before
+            mark_written(buffer.array)
 
 
 def _check_input(name: str, number: int, x: Tensor) -> None:

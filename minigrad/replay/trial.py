@@ -22,14 +22,14 @@ Outcome = dict[str, np.ndarray[Any, Any] | None]
 
 def altered(x: Tensor) -> Tensor:
     """Other numbers that are as good: the elements from the last to the first, and smaller."""
-    with on_device_of(x._data):
-        turned = array_module(x._data).flip(x._data)
-        return Tensor._wrap(turned * 0.75 if x.dtype.kind == "f" else turned.copy())
+    with on_device_of(x.array):
+        turned = array_module(x.array).flip(x.array)
+        return Tensor.from_array(turned * 0.75 if x.dtype.kind == "f" else turned.copy())
 
 
 def shows_nothing(x: Tensor) -> bool:
     """Whether ``altered`` leaves it as it is. (A single integer it must.)"""
-    same = np.array_equal(on_host(x._data), on_host(altered(x)._data))
+    same = np.array_equal(on_host(x.array), on_host(altered(x).array))
     return same and (x.numel() > 1 or x.dtype.kind == "f")
 
 
@@ -38,16 +38,16 @@ def outcome(run: Callable[..., Any], inputs: tuple[Tensor, ...], model: Module) 
     them; with the gradients it finds at 0."""
     found: Outcome = {}
     for p in model.parameters():
-        p._grad = Tensor._wrap(array_module(p._data).zeros_like(p._data))
+        p._grad = Tensor.from_array(array_module(p.array).zeros_like(p.array))
     for turn, given in (("first", inputs), ("second", tuple(map(altered, inputs)))):
         result = run(*given)
         for number, output in enumerate([result] if isinstance(result, Tensor) else result):
-            found[f"output {number} of the {turn} run"] = on_host(output._data)
+            found[f"output {number} of the {turn} run"] = on_host(output.array)
         for name, p in model.named_parameters():
-            gradient = None if p._grad is None else on_host(p._grad._data)
+            gradient = None if p._grad is None else on_host(p._grad.array)
             found[f"the gradient of {name} in the {turn} run"] = gradient
         for name, buffer in model.named_buffers():
-            found[f"{name} after the {turn} run"] = on_host(buffer._data)
+            found[f"{name} after the {turn} run"] = on_host(buffer.array)
     return found
 
 

@@ -165,7 +165,7 @@ def test_lin_7(lin: Names) -> None:
         same(stated, stepwise)
         assert leaf.grad is not None
         same(stated, leaf.grad.data)
-    assert ops.Linear.keeps == ("x", "weight")  # "nothing but X and W has to be kept"
+    assert ops.Linear.saves == ("x", "weight")  # "nothing but X and W has to be kept"
 
 
 def test_lin_7_holds_with_more_axes_in_front(lin: Names, rng: np.random.Generator) -> None:
@@ -221,7 +221,7 @@ def test_sig_3(sig: Names) -> None:
 def test_sig_4(sig: Names) -> None:
     agree(sig.dx, slope(lambda x: (sig.dy * by_tanh(x)).sum(), sig.x))
     same(sig.dx, ops.Sigmoid().backward(sig.dy, sig.y, sig.x))
-    assert ops.Sigmoid.keeps == ("y",)
+    assert ops.Sigmoid.saves == ("y",)
 
 
 def test_sig_5(sig: Names, pages: dict[str, Any]) -> None:

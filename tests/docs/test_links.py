@@ -42,8 +42,8 @@ def test_the_contents_name_every_derivation(pages: dict[str, Any]) -> None:
 
 
 def test_headings_are_named_as_a_code_host_names_them() -> None:
-    text = "# What is PyTorch's, and what differs\n```sh\n# no heading\n```\n## `memo` 2\n"
-    assert anchors(text) == {"what-is-pytorchs-and-what-differs", "memo-2"}
+    text = "# What is PyTorch's, and what differs\n```sh\n# no heading\n```\n## `cached` 2\n"
+    assert anchors(text) == {"what-is-pytorchs-and-what-differs", "cached-2"}
 
 
 def test_the_folder_of_the_pages_is_the_one_beside_the_package(pages: dict[str, Any]) -> None:

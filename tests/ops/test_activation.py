@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 import minigrad as mg
 import minigrad.functional as F
 from minigrad import ops
-from minigrad.ops import run
+from minigrad.ops import call_op
 from minigrad.ops.activation import erf
 
 
@@ -44,7 +44,7 @@ ACTIVATIONS = {
         lambda x: F.softplus(x, 2.0, 3.0),
         lambda v: v if 2 * v > 3 else math.log(1 + math.exp(2 * v)) / 2,
     ),
-    "normal cdf": (lambda x: run(ops.NormalCDF(), x), normal_cdf),
+    "normal cdf": (lambda x: call_op(ops.NormalCDF(), x), normal_cdf),
 }
 POINTS = np.array([[-3.1, -1.4, -0.6], [0.7, 1.2, 2.9]])  # away from the kinks at 0 and 3/2
 
@@ -154,7 +154,7 @@ def test_what_is_said_of_the_sigmoid():
     before = np.array([16], np.float32)
     assert op.backward(before, op.forward(before), before) > 0
     assert op.forward(np.array([-60.0]))[0] == pytest.approx(math.exp(-60), rel=1e-15)
-    assert ops.Sigmoid.unread == (1,)
+    assert ops.Sigmoid.unsaved == (1,)
 
 
 @given(st.floats(-700, 700))

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
-from minigrad.ops import BroadcastTo, Exp, Op, Shape, run, unbroadcast
+from minigrad.ops import BroadcastTo, Exp, Op, Shape, call_op, unbroadcast
 from minigrad.ops.base import (
+    array_of,
     broadcast_to,
-    is_recorded,
+    is_tensor,
     keep_dims,
     normalize_dim,
     normalize_dims,
-    raw,
     wide,
 )
 
@@ -26,7 +26,7 @@ from minigrad.ops.base import (
 class Weigh(Op):
     """y = a a b, whose rule reads a and the output, not b."""
 
-    keeps: ClassVar[tuple[str, ...]] = ("y", "a")
+    saves: ClassVar[tuple[str, ...]] = ("y", "a")
 
     def forward(self, a: Any, b: Any) -> Any:
         return a * a * b
@@ -36,12 +36,12 @@ class Weigh(Op):
 
 
 def test_keeps_is_found_by_name():
-    assert Weigh.unread == (2,)
+    assert Weigh.unsaved == (2,)
 
 
 def test_keeps_of_a_rule_for_any_number_of_inputs():
     class Product(Op):
-        keeps = ("xs",)
+        saves = ("xs",)
 
         def forward(self, *xs: Any) -> Any:
             return xs[0] * xs[1]
@@ -49,30 +49,30 @@ def test_keeps_of_a_rule_for_any_number_of_inputs():
         def backward(self, grad: Any, y: Any, *xs: Any) -> Any:
             return grad * xs[1], grad * xs[0]
 
-    assert list(Product.unread) == [0]
+    assert list(Product.unsaved) == [0]
     a, b = (mg.tensor([v], requires_grad=True) for v in (3.0, 7.0))
-    da, db = mg.grad(run(Product(), a, b).sum(), (a, b))
+    da, db = mg.grad(call_op(Product(), a, b).sum(), (a, b))
     assert (da.item(), db.item()) == (7.0, 3.0)
 
 
 def test_keeps_a_name_that_backward_does_not_have():
     with pytest.raises(
-        TypeError, match=r"Wrong\.keeps names \{'z'\}, which backward does not take"
+        TypeError, match=r"Wrong\.saves names \{'z'\}, which backward does not take"
     ):
 
         class Wrong(Op):
-            keeps = ("z",)
+            saves = ("z",)
 
             def backward(self, grad: Any, y: Any, x: Any) -> Any:
                 return grad
 
 
-def test_keeps_a_local_variable_or_the_gradient():
+def test_saves_a_local_variable_or_the_gradient():
     for names in ("doubled", "grad", "self"):
-        with pytest.raises(TypeError, match=rf"keeps names \{{'{names}'\}}, which backward"):
+        with pytest.raises(TypeError, match=rf"saves names \{{'{names}'\}}, which backward"):
 
             class Wrong(Op):
-                keeps = (names,)
+                saves = (names,)
 
                 def backward(self, grad: Any, y: Any, x: Any) -> Any:
                     doubled = 2 * grad
@@ -102,9 +102,9 @@ def test_an_argument_that_was_not_kept_has_only_a_shape():
 
     x = mg.tensor([[1.5, 2.5]], requires_grad=True)
     with pytest.raises(
-        AttributeError, match=r"reads \.sum of an argument that was not kept.*keeps"
+        AttributeError, match=r"reads \.sum of an argument that was not saved.*saves"
     ):
-        run(Peek(), x).sum().backward()
+        call_op(Peek(), x).sum().backward()
     assert seen == [((1, 2), 2)]
 
 
@@ -129,9 +129,9 @@ def test_an_unwritten_operation_says_so():
 
 def test_run_takes_arrays_and_tensors():
     x = np.array([0.3, -1.2])
-    plain = run(Exp(), x)
+    plain = call_op(Exp(), x)
     assert isinstance(plain, np.ndarray)
-    recorded = run(Exp(), mg.tensor(x, requires_grad=True))
+    recorded = call_op(Exp(), mg.tensor(x, requires_grad=True))
     assert isinstance(recorded, mg.Tensor)
     assert isinstance(recorded.grad_fn, Exp)
     np.testing.assert_array_equal(recorded.detach().numpy(), plain)
@@ -139,11 +139,11 @@ def test_run_takes_arrays_and_tensors():
 
 def test_raw_is_the_array_of_either():
     x = np.array([1, 2])
-    assert raw(x) is x
+    assert array_of(x) is x
     t = mg.tensor(x)
-    assert raw(t) is t.data
-    assert is_recorded(t)
-    assert not is_recorded(x)
+    assert array_of(t) is t.data
+    assert is_tensor(t)
+    assert not is_tensor(x)
 
 
 # ---------------------------------------------------------------------------------------- memo
@@ -157,22 +157,22 @@ def test_memo_computes_once_for_the_same_arrays():
         return a * 2
 
     x, other = np.array([1.5]), np.array([1.5])
-    first = op.memo(double, x)
-    assert op.memo(double, x) is first
+    first = op.cached(double, x)
+    assert op.cached(double, x) is first
     assert len(calls) == 1
-    op.memo(double, other)
+    op.cached(double, other)
     assert len(calls) == 2, "equal arrays are not the same array"
 
 
 def test_memo_of_tensors_is_recorded_and_not_remembered():
     op = Exp()
     x = np.array([1.5, -2.0])
-    remembered = op.memo(lambda a: a * a, x)
+    remembered = op.cached(lambda a: a * a, x)
     t = mg.tensor(x, requires_grad=True)
-    value = op.memo(lambda a: a * a, t)
+    value = op.cached(lambda a: a * a, t)
     assert value.grad_fn is not None
-    assert op.memo(lambda a: a * a, t) is not value
-    assert op.memo(lambda a: a * a, x) is remembered
+    assert op.cached(lambda a: a * a, t) is not value
+    assert op.cached(lambda a: a * a, x) is remembered
 
 
 # -------------------------------------------------------------------------------- broadcasting
@@ -226,7 +226,7 @@ def test_unbroadcast_adds_the_copies_up(small, large, rng, check):
         tail = index[len(large) - len(small) :]
         expected[tuple(0 if n == 1 else i for i, n in zip(tail, small, strict=True))] += g[index]
     np.testing.assert_allclose(unbroadcast(g, small), expected, atol=1e-13)
-    check(lambda x: run(BroadcastTo(large), x), rng.standard_normal(small))
+    check(lambda x: call_op(BroadcastTo(large), x), rng.standard_normal(small))
 
 
 def test_unbroadcast_passes_on_what_fits():

@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops import run
+from minigrad.ops import call_op
 
 # name: (one number at a time, from, to). The interval keeps away from poles and kinks, and the
 # references are other formulas than those of the package where there is another one.
@@ -121,7 +121,7 @@ def test_abs_has_slope_minus_one_below_zero_and_none_at_zero(check):
 
 def test_sign_has_no_slope():
     x = mg.tensor([-2.5, 0.0, 3.5], requires_grad=True)
-    y = run(ops.Sign(), x)
+    y = call_op(ops.Sign(), x)
     np.testing.assert_array_equal(y.detach().numpy(), [-1, 0, 1])
     assert mg.grad(y.sum() + x.sum(), x)[0].tolist() == [1, 1, 1], "sign itself sends nothing back"
 

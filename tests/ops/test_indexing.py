@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
 import minigrad.functional as F
-from minigrad.ops import Embedding, GetItem, OneHot, Scatter, run
+from minigrad.ops import Embedding, GetItem, OneHot, Scatter, call_op
 from minigrad.ops.indexing import is_advanced
 
 X = (3, 4)
@@ -118,9 +118,9 @@ def test_which_indices_may_name_an_element_twice():
 def test_scatter_adds_where_an_index_repeats(check):
     op = Scatter((np.array([0, 2, 0]),), (3,))
     x = np.array([1.5, 2.5, 4.0])
-    np.testing.assert_array_equal(run(op, x), [5.5, 0, 2.5])
-    check(lambda t: run(Scatter((np.array([0, 2, 0]),), (3,)), t) ** 2, x)
-    check(lambda t: run(Scatter((slice(1, 3),), (4,)), t) ** 2, x[:2])
+    np.testing.assert_array_equal(call_op(op, x), [5.5, 0, 2.5])
+    check(lambda t: call_op(Scatter((np.array([0, 2, 0]),), (3,)), t) ** 2, x)
+    check(lambda t: call_op(Scatter((slice(1, 3),), (4,)), t) ** 2, x[:2])
 
 
 # ----------------------------------------------------------------------------------- properties
@@ -144,9 +144,9 @@ def test_scatter_is_the_adjoint_of_reading(both, seed):
     shape, index = both
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)
-    y = run(GetItem(index), x)
+    y = call_op(GetItem(index), x)
     g = np.asarray(rng.standard_normal(y.shape))
-    back = run(Scatter(index, shape), g)
+    back = call_op(Scatter(index, shape), g)
     assert float((x * back).sum()) == pytest.approx(float((y * g).sum()), abs=1e-11)
 
 
@@ -194,12 +194,12 @@ def test_embedding_of_no_and_of_one_index(rng):
 
 
 def test_embedding_keeps_the_index():
-    assert Embedding.unread == (0, 2)
+    assert Embedding.unsaved == (0, 2)
 
 
 def test_one_hot():
     labels = np.array([[2, 0], [1, 2]])
-    y = run(OneHot(3, np.float32), labels)
+    y = call_op(OneHot(3, np.float32), labels)
     assert y.dtype == np.float32
     for place in np.ndindex(2, 2, 3):
         assert y[place] == (labels[place[:2]] == place[2])

@@ -86,7 +86,7 @@ def test_matmul_with_a_constant(wanted, rng):
     a, b = (mg.tensor(rng.standard_normal((3, 3)), requires_grad=i == wanted) for i in range(2))
     y = a @ b
     g = mg.tensor(rng.standard_normal((3, 3)))
-    shares = y.grad_fn.backward(g.numpy(), *y.grad_fn.kept)
+    shares = y.grad_fn.backward(g.numpy(), *y.grad_fn.saved)
     assert shares[1 - wanted] is None
     expected = products(g.numpy(), b.numpy().T) if wanted == 0 else products(a.numpy().T, g.numpy())
     np.testing.assert_allclose(shares[wanted], expected)
@@ -188,4 +188,4 @@ def test_the_derivation_of_matmul(rng):
 
 
 def test_linear_keeps_its_input_and_weight_only():
-    assert Linear.unread == (0, 3)  # all but x and the weight
+    assert Linear.unsaved == (0, 3)  # all but x and the weight

@@ -214,12 +214,12 @@ def test_a_shift_and_a_stretch_change_nothing(rng):
 
 def test_what_batch_norm_keeps():
     """x and gamma; x_hat and r through the memo, computed once for forward and backward."""
-    assert ops.BatchNorm.unread == (0, 3)  # all but x and gamma
+    assert ops.BatchNorm.unsaved == (0, 3)  # all but x and gamma
     op = ops.BatchNorm(EPS)
     x = np.array([[1.5, 2.0], [3.5, -1.0]])
     op.forward(x)
-    known = op.memo(op.standardize, x)
-    assert op.memo(op.standardize, x) is known
+    known = op.cached(op.standardize, x)
+    assert op.cached(op.standardize, x) is known
 
 
 # --------------------------------------------------------------------------------------- in eval

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import ops
 from minigrad.backend import CPU
-from minigrad.ops import run
+from minigrad.ops import call_op
 
 # name: (the operation, the shape it is given, the index of an output element -> that of the input)
 MOVES = {
@@ -162,7 +162,7 @@ def test_cat_of_integers_and_floats():
 def test_moving_nowhere():
     """On one device the gradient goes there and back unchanged."""
     x = mg.tensor([1.5, 2.5], requires_grad=True)
-    y = run(ops.Move(CPU, CPU), x)
+    y = call_op(ops.Move(CPU, CPU), x)
     assert mg.grad(y, x, mg.tensor([3.0, 5.0]))[0].tolist() == [3, 5]
 
 

@@ -306,7 +306,7 @@ def test_a_graph_holds_what_the_step_reads_besides(emulated: str) -> None:
         return loss
 
     replay = mg.cuda.graph(step, *batch(emulated), model=model)
-    held = [weakref.ref(tensors.pop()._data) for tensors in (weight, added)]
+    held = [weakref.ref(tensors.pop().array) for tensors in (weight, added)]
     assert all(any(reference() is memory for memory in replay.read) for reference in held)
 
 
@@ -742,7 +742,7 @@ def test_the_stand_in_fails_on_what_a_capture_would_bake_in(emulated: str) -> No
     memory."""
     from tests.strict_cupy.stand_in import module as cupy
 
-    model = network(emulated, Unfit(lambda x: mg.Tensor._wrap(cupy.asarray(np.float32(2.5)))))
+    model = network(emulated, Unfit(lambda x: mg.Tensor.from_array(cupy.asarray(np.float32(2.5)))))
     with pytest.raises(RuntimeError, match="a replay would copy from memory") as caught:
         mg.cuda.graph(step_of(model), *batch(emulated), model=model)
     assert isinstance(caught.value.__cause__, WrongOnGPU)

@@ -28,7 +28,7 @@ class RMSNorm(Op):
     dx = r (dx_hat - x_hat mean(dx_hat x_hat))
     """
 
-    keeps = ("x", "gamma")
+    saves = ("x", "gamma")
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
@@ -38,10 +38,10 @@ class RMSNorm(Op):
         return ((x * x).mean(axis=-1, keepdims=True) + self.eps) ** -0.5
 
     def forward(self, x: Array, gamma: Array) -> Array:
-        return x * self.memo(self.scale, x) * gamma
+        return x * self.cached(self.scale, x) * gamma
 
     def backward(self, grad: Array, y: Array, x: Array, gamma: Array) -> tuple[Array, Array]:
-        r = self.memo(self.scale, x)
+        r = self.cached(self.scale, x)
         x_hat, dx_hat = x * r, grad * gamma
         dx = r * (dx_hat - x_hat * (dx_hat * x_hat).mean(axis=-1, keepdims=True))
         return dx, unbroadcast(grad * x_hat, gamma.shape)
@@ -260,7 +260,7 @@ def constant_r(eps: float) -> Op:
     """RMSNorm with r kept as an attribute: right once, wrong when differentiated again."""
 
     class Kept(RMSNorm):
-        def memo(self, function: Any, *args: Any) -> Any:
+        def cached(self, function: Any, *args: Any) -> Any:
             if isinstance(args[0], np.ndarray):
                 self.kept_r = function(*args)
             return Tensor(self.kept_r) if isinstance(args[0], Tensor) else self.kept_r
@@ -269,24 +269,24 @@ def constant_r(eps: float) -> Op:
 
 
 TWICE = table(
-    "minigrad/ops/base.py: why what forward derived goes through memo",
+    "minigrad/ops/base.py: why what forward derived goes through cached",
     "hx hgamma hdy",
     (
         "O31",
         lambda **inputs: gradients(constant_r(inputs["eps"]), inputs, twice=True),
         "The first derivative is right and the second is wrong: r was kept as an attribute in "
         "forward, and so is a constant when backward is differentiated. Pass it through "
-        "self.memo(function, x), or compute it again from x.",
+        "self.cached(function, x), or compute it again from x.",
     ),
 )
 
 
 def name_error(kind: str, message: str) -> tuple[str, str] | None:
     """What the engine says, in a student's words."""
-    if "was not kept" in message or "'Shape'" in message:
+    if "was not saved" in message or "'Shape'" in message:
         return "O8", (
-            "backward reads an argument whose values were not kept: the engine keeps those that "
-            "`keeps` names, and only their shape otherwise"
+            "backward reads an argument whose values were not saved: the engine saves those that "
+            "`saves` names, and only their shape otherwise"
         )
     if "expected" in message and "the shape of the input" in message:
         return "O9", (
@@ -297,7 +297,7 @@ def name_error(kind: str, message: str) -> tuple[str, str] | None:
         return "O30", (
             "something that forward computed was kept as an attribute (self.r = ...). When "
             "backward is itself differentiated it gets Tensors, and a kept array would be a "
-            "constant. Pass it through self.memo(function, x), or compute it again from x"
+            "constant. Pass it through self.cached(function, x), or compute it again from x"
         )
     if "gradients, expected" in message:
         return "O10", "backward has to return one gradient for each input: dx and dgamma"

@@ -1,10 +1,10 @@
-"""Task 10 without memo: everything is computed anew in backward."""
+"""Task 10 without `cached`: everything is computed anew in backward."""
 
 from minigrad.ops.base import Op
 
 
 class RMSNorm(Op):
-    keeps = ("x", "gamma")
+    saves = ("x", "gamma")
 
     def __init__(self, eps):
         self.eps = eps

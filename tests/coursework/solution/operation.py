@@ -4,7 +4,7 @@ from minigrad.ops.base import Op, unbroadcast
 
 
 class RMSNorm(Op):
-    keeps = ("x", "gamma")
+    saves = ("x", "gamma")
 
     def __init__(self, eps):
         self.eps = eps
@@ -13,10 +13,10 @@ class RMSNorm(Op):
         return ((x * x).mean(axis=-1, keepdims=True) + self.eps) ** -0.5
 
     def forward(self, x, gamma):
-        return gamma * x * self.memo(self.scale, x)
+        return gamma * x * self.cached(self.scale, x)
 
     def backward(self, grad, y, x, gamma):
-        r = self.memo(self.scale, x)
+        r = self.cached(self.scale, x)
         x_hat = x * r
         dx_hat = grad * gamma
         dx = r * (dx_hat - x_hat * (dx_hat * x_hat).mean(axis=-1, keepdims=True))
