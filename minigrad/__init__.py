@@ -1,7 +1,7 @@
 """minigrad: a tiny tensor and reverse-mode autograd engine on NumPy and CuPy.
 
-This file is the table of contents. To read the source, start with ``graph.py`` (the walk), then
-``ops/base.py`` (an operation), ``tensor.py`` (an array that remembers) and ``nn/module.py``.
+This file is the table of contents. To read the source, start with ``core/graph.py`` (the walk),
+then ``core/op.py`` (an operation), ``core/autograd.py`` (record it, go back) and ``nn/module.py``.
 """
 
 from . import cuda as cuda
@@ -9,7 +9,6 @@ from . import functional as functional
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
-from .autograd import grad
 from .backend import Device as device
 from .backend import (
     default_device,
@@ -19,6 +18,9 @@ from .backend import (
     set_float32_matmul_precision,
 )
 from .checkpoint import load, save
+from .core.autograd import grad
+from .core.execute import use_kernels
+from .core.gradmode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
     eye,
@@ -109,7 +111,6 @@ from .functional import (
     var,
     where,
 )
-from .gradmode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor, tensor
 
 __version__ = "0.1.0"
@@ -207,6 +208,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
+    "use_kernels",
     "Tensor",
     "tensor",
     "batch_norm",

@@ -18,7 +18,7 @@ from .backend import (
     on_device_of,
     to_device,
 )
-from .capture import repeated_in_replays
+from .events import telling
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
@@ -87,7 +87,7 @@ def _refuse_objects(array: np.ndarray[Any, Any]) -> None:
     raise TypeError("tensor: an integer does not fit into 64 bits")
 
 
-@repeated_in_replays
+@telling
 def check_range(index: Any, length: int, name: str, what: str) -> None:
     """Raise an IndexError that says where ``index`` leaves [0, length).
 
@@ -103,7 +103,7 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
         )
 
 
-@repeated_in_replays
+@telling
 def check_index(shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
     """Raise the IndexError that NumPy raises if an array of ``shape`` has no element ``index``:
     tried on an array of that shape that takes no memory."""

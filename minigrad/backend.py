@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .capture import refuse_while_capturing
+from .events import tell
 
 Array = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``: the rules in ``ops/`` are written for both."""
@@ -208,7 +209,8 @@ def to_device(array: Array, device: Device) -> Array:
     """``array`` on ``device``: itself if it is there already, else a copy."""
     if device_of(array) == device:
         return array
-    refuse_while_capturing(
+    tell(
+        "leaves_the_step",
         "moves an array between devices",
         "make it an input of the step; and use labels and indices just as the step gets them, as "
         "others must be read back to be checked",
@@ -223,7 +225,7 @@ def to_device(array: Array, device: Device) -> Array:
     return there
 
 
-def follow(array: Array) -> None:
+def make_current(array: Array) -> None:
     """Make the GPU that holds ``array`` the current one: CuPy works on no other."""
     if array_module(array) is not np:
         device = array.device
@@ -231,22 +233,24 @@ def follow(array: Array) -> None:
             device.use()
 
 
-class on_device_of:
+NOWHERE_ELSE = nullcontext()
+
+
+def on_device_of(array: Array) -> AbstractContextManager[None]:
     """Within it, the GPU that holds ``array`` is the current one; afterwards what was before."""
+    return NOWHERE_ELSE if array_module(array) is np else _OnDevice(array)
 
-    before: Any = None
 
+class _OnDevice(AbstractContextManager[None]):
     def __init__(self, array: Array) -> None:
         self.array = array
 
     def __enter__(self) -> None:
-        if type(self.array) is not np.ndarray and array_module(self.array) is not np:
-            self.before = sys.modules["cupy"].cuda.Device()
-            follow(self.array)
+        self.before = sys.modules["cupy"].cuda.Device()
+        make_current(self.array)
 
     def __exit__(self, *exception: object) -> None:
-        if self.before is not None:
-            self.before.use()
+        self.before.use()
 
 
 # ------------------------------------------------- integers on a GPU, as the host remembers them
@@ -300,11 +304,6 @@ def owner(array: Array) -> Array:
     return array
 
 
-def memory_of(*arrays: Array) -> list[weakref.ref[Array]]:
-    """References to the memory of ``arrays`` that do not keep it."""
-    return [weakref.ref(owner(array)) for array in arrays]
-
-
 # ------------------------------------------------------------------------------------- random
 
 _generator: np.random.Generator | None = None
@@ -323,7 +322,8 @@ def manual_seed(seed: int) -> np.random.Generator:
 def default_generator() -> np.random.Generator:
     """The generator that ``manual_seed`` starts; unseeded, it starts anywhere."""
     global _generator
-    refuse_while_capturing(
+    tell(
+        "leaves_the_step",
         "draws random numbers on the host",
         "draw before the step, and give it what was drawn as an input (dropout cannot be captured)",
     )

@@ -1,23 +1,24 @@
 """Tensor: an array that remembers the operation and the inputs that made it.
 
-What can be done with it is in ``methods/``, how it is differentiated in ``autograd.py``.
+What can be done with it is in ``methods/``, how it is differentiated in ``core/autograd.py``.
 """
 
 import builtins
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
 from . import ops
 from .arrays import as_array, as_dtype
-from .autograd import apply, backward
 from .backend import Array, Device, device_of, is_array, on_device_of, to_device
+from .core.autograd import apply, backward
+from .core.hooks import watched
+from .core.versions import mark_written
 from .methods import Arithmetic, Exchange, InPlace, Products, Reductions, Shapes
-from .ops.base import Op, normalize_dim
-from .writes import mark_written
+from .ops.axes import normalize_dim
 
 
 class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
@@ -35,17 +36,9 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         ValueError: nested lists of unequal lengths.
     """
 
-    __slots__ = ("__weakref__", "array", "_grad", "_requires_grad", "grad_fn", "hooks")
+    __slots__ = ()
 
     __array_ufunc__ = None  # ndarray * Tensor is for Tensor to answer
-    order: ClassVar[int] = 0  # a leaf is a node of the graph: older than all others,
-    parents: ClassVar[tuple[()]] = ()  # and made from nothing
-
-    array: Array
-    _grad: "Tensor | None"
-    _requires_grad: bool
-    grad_fn: Op | None
-    hooks: list[Callable[["Tensor"], Any]] | None
 
     def __init__(
         self,
@@ -65,13 +58,11 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
     def from_array(array: Any) -> "Tensor":
         """A Tensor around an array, without a copy."""
         tensor = Tensor.__new__(Tensor)
-        # Reductions of NumPy end in scalars; array is always an array.
+        # NumPy's reductions end in numbers; a Tensor holds an array.
         tensor.array = np.asarray(array) if isinstance(array, np.generic) else array
         tensor._requires_grad = False
         tensor._grad = tensor.grad_fn = tensor.hooks = None
         return tensor
-
-    apply_op = staticmethod(apply)  # the rules call it on Tensors, see ops/base.py
 
     # ----------------------------------------------------------------------- what it is
 
@@ -99,16 +90,6 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
             mark_written(data)
         self.array = data
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return tuple(self.array.shape)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return int(self.array.ndim)
-
     def dim(self) -> int:
         """The number of axes."""
         return int(self.array.ndim)
@@ -120,26 +101,6 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
         return self.shape if dim is None else self.shape[normalize_dim(dim, self.ndim, "size")]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the elements."""
-        return self.array.dtype
-
-    @property
-    def device(self) -> Device:
-        """Where the elements are: ``"cpu"`` or ``"cuda:<number>"``."""
-        return device_of(self.array)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether it was made by the user rather than by a recorded operation."""
-        return self.grad_fn is None
-
-    @property
-    def node(self) -> Any:
-        """Its place in the graph: the operation that made it, or itself if it is a leaf."""
-        return self if self.grad_fn is None else self.grad_fn
 
     def __repr__(self) -> str:
         values = np.array2string(
@@ -317,28 +278,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
                 raise ValueError(f"grad: got {theirs}, expected {ours} (shape, type, device)")
         self._grad = grad
 
-    def backward(
-        self,
-        gradient: "Tensor | None" = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-    ) -> None:
-        """Add dL/dx to ``x.grad`` for every leaf x with ``requires_grad`` that this came from.
-
-        Args:
-            gradient: dL/d(this tensor). Default 1, for a tensor with a single element: the loss.
-            retain_graph: keep the graph for another pass (default: the value of
-                ``create_graph``). Otherwise its memory is freed as the walk passes.
-            create_graph: record the pass itself, so that the gradients can be differentiated.
-                ``x.grad`` then refers to the graph and the graph to x: set it to None when done,
-                or use ``grad``, which leaves no such circle.
-
-        Raises:
-            RuntimeError: nothing to differentiate; not a single element and no ``gradient``; the
-                graph was freed; or a tensor that a rule needs was changed in place. No ``.grad``
-                has changed then.
-        """
-        backward(self, gradient, retain_graph, create_graph)
+    backward = backward
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf in its ``.grad`` too."""
@@ -347,6 +287,7 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         if self.grad_fn is None:
             return
         self.grad_fn.retained_by = weakref.ref(self)  # weak: this tensor holds the node
+        watched.add(self.grad_fn)
 
     def register_hook(self, hook: Callable[["Tensor"], Any]) -> "RemovableHandle":
         """Have ``hook(grad)`` called with this tensor's gradient in each backward pass; if it
@@ -357,6 +298,8 @@ class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
         if node.hooks is None:
             node.hooks = []
         node.hooks.append(hook)
+        if self.grad_fn is not None:
+            watched.add(self.grad_fn)
         return RemovableHandle(node.hooks, hook)
 
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from .autograd import grad
-from .gradmode import enable_grad, no_grad
+from .core.autograd import grad
+from .core.gradmode import enable_grad, no_grad
 from .tensor import Tensor
 
 Function = Callable[..., "Tensor | tuple[Tensor, ...]"]

@@ -13,6 +13,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import backend
+from minigrad.core import execute
 from minigrad.kernels import cublas, cuda_steps, launch
 from minigrad.kernels import cuda as kernels
 from tests.cuda import emulator
@@ -32,8 +33,7 @@ def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     """The device name under which the stand-in answers; it runs the rules, and no kernels."""
     _stand_in_for_cupy(monkeypatch)
-    monkeypatch.setattr(kernels, "FORWARD", {})
-    monkeypatch.setattr(kernels, "BACKWARD", {})
+    monkeypatch.setattr(execute, "on_cupy", execute.Kernels({}, {}))
     monkeypatch.setattr(cuda_steps, "STEP", {})
     monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
     monkeypatch.setattr(kernels, "count_one", lambda count: False)

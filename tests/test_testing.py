@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 import minigrad.functional as F
-from minigrad.autograd import apply
+from minigrad.core.autograd import apply
 from minigrad.ops import Op, Sigmoid, Sum
 from minigrad.testing import FULL_JACOBIAN, GradcheckError, gradcheck, gradgradcheck
 

@@ -8,8 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from .. import ops
-from ..autograd import apply
-from ..ops.base import normalize_dim
+from ..core.autograd import apply
+from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 
 P = ParamSpec("P")

@@ -7,11 +7,11 @@ import numpy as np
 
 from .. import kernels, ops
 from ..arrays import check_range
-from ..autograd import apply
 from ..backend import array_module, default_generator, to_device
-from ..ops.base import normalize_dim
+from ..core.autograd import apply
+from ..core.versions import mark_written
+from ..ops.axes import normalize_dim
 from ..tensor import Tensor
-from ..writes import mark_written
 
 # ------------------------------------------------------------------------------- activations
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import ops
 from ..arrays import check_range
-from ..autograd import apply
 from ..backend import CPU, array_module, host_copy, on_device_of, to_device
-from ..capture import repeated_in_replays
+from ..core.autograd import apply
+from ..events import telling
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
@@ -28,7 +28,7 @@ def _check_reduction(reduction: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
 
 
-@repeated_in_replays
+@telling
 def _check_labels(name: str, labels: Tensor, classes: int, ignore_index: int) -> None:
     """Class labels are integers from 0 to classes - 1, or ``ignore_index``."""
     if labels.dtype.kind not in "iu":

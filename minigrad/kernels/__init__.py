@@ -1,36 +1,23 @@
-"""Faster twins of some rules in ``ops/``, one table per array library.
+"""Faster twins of some rules in ``ops/``, one file per array library.
 
-A kernel computes what its operation's ``forward`` or ``backward`` computes, in the same arguments:
-
-    forward(op, *inputs)                  -> the output, or None
-    backward(op, grad, y, *inputs)        -> the gradients, or None
-
-``None`` says that this case is not the kernel's (another number of axes, a type it was not written
-for), and the rule in ``ops/`` runs. Between its two halves a kernel may leave arrays in
-``op.workspace``; where that is None, ``forward`` was not the kernel's, and neither is ``backward``.
-
-Kernels see arrays only. When gradients of gradients are wanted, the rules run on Tensors, and they
-remain what defines the truth: a test compares every kernel with its rule.
+Importing this package registers them with ``core/execute``, which says what a kernel is and when it
+runs in the place of a rule. Nothing that a rule needs is here, and a test compares every kernel
+with its rule.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, array_module, on_device_of
-from ..ops import BatchNorm, Op
+from ..core.execute import on_cupy, on_numpy
+from ..ops import BatchNorm
 from . import cpu, cuda, cuda_steps
 
-Kernel = Callable[..., Any]
-Table = Mapping[type[Op], Kernel]
-
-
-def _tables(array: Array) -> tuple[Table, Table]:
-    """The forward and the backward kernels for ``array``, which is none of NumPy's own kind."""
-    if array_module(array) is np:  # NumPy's numbers, and subclasses of its arrays
-        return {}, {}
-    return cuda.FORWARD, cuda.BACKWARD
+on_numpy.forward.update(cpu.FORWARD)
+on_numpy.backward.update(cpu.BACKWARD)
+on_cupy.forward.update(cuda.FORWARD)
+on_cupy.backward.update(cuda.BACKWARD)
 
 
 def has_step(name: str, array: Array) -> bool:
@@ -83,25 +70,3 @@ def count_one(count: Array) -> None:
     with on_device_of(count):  # where .item() would wait for all work to finish
         if not cuda.count_one(count):
             count += 1
-
-
-def forward(op: Op, arrays: list[Array]) -> Array:
-    """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
-    table = cpu.FORWARD if type(arrays[0]) is np.ndarray else _tables(arrays[0])[0]
-    kernel = table.get(type(op))
-    if kernel is not None:
-        out = kernel(op, *arrays)
-        if out is not None:
-            return out
-    return op.forward(*arrays)
-
-
-def backward(op: Op, grad: Array, kept: Sequence[Any]) -> Any:
-    """The gradients of the inputs of ``op``, likewise."""
-    table = cpu.BACKWARD if type(grad) is np.ndarray else _tables(grad)[1]
-    kernel = table.get(type(op))
-    if kernel is not None:
-        shares = kernel(op, grad, *kept)
-        if shares is not None:
-            return shares
-    return op.backward(grad, *kept)

@@ -86,7 +86,7 @@ def _is_matrix(x: Array) -> bool:
 
 def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None = None) -> Any:
     """Y = X W^T, and b added in place."""
-    if bias is None or not _is_matrix(x):
+    if bias is None or x.ndim != 2 or x.dtype.char not in "fd" or not x.size:
         return None
     y = x.dot(weight.T)
     y += bias
@@ -97,7 +97,7 @@ def linear_backward(
     op: ops.Op, grad: Array, y: Array, x: Array, weight: Array, bias: Array | None = None
 ) -> Any:
     """dX = dY W, dW = dY^T X, and db as ones @ dY."""
-    if not _is_matrix(grad):
+    if grad.ndim != 2 or grad.dtype.char not in "fd" or not grad.size:
         return None
     to_x, to_weight, *_ = op.parents
     dx = None if to_x is None else grad.dot(weight)

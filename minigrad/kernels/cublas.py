@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, get_float32_matmul_precision
-from ..capture import capture
+from ..events import events
 
 # The numbers that cuBLAS has for element types (cudaDataType) and for the types in which it
 # multiplies and adds (cublasComputeType_t), from its header files.
@@ -50,7 +50,8 @@ def product(a: Array, b: Array) -> Array:
     if kind == "f" and get_float32_matmul_precision() == "high":
         compute = COMPUTE_TF32
     (one, zero), element = ADDRESSES[kind], ELEMENTS[kind]
-    gemm: Callable[..., Any] = capture.gemm or cupy.cuda.cublas.gemmEx
+    own = None if events.listener is None else events.listener.gemm
+    gemm: Callable[..., Any] = own or cupy.cuda.cublas.gemmEx
     # cuBLAS takes memory as column after column. A matrix that lies row by row is to it the
     # transposed one, so it is asked for Y^T = B^T A^T: what it writes is Y, row by row.
     gemm(

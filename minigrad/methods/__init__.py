@@ -8,8 +8,8 @@ Names and arguments are PyTorch's. ``axis`` and ``keepdims``, NumPy's spelling o
 ``keepdim``, are understood as well, and so the rules in ``ops/`` can be given arrays or Tensors.
 """
 
+from .arguments import as_shape
 from .arithmetic import Arithmetic
-from .base import Base, as_shape
 from .exchange import Exchange
 from .inplace import InPlace
 from .products import Products
@@ -18,7 +18,6 @@ from .shape import Shapes
 
 __all__ = [
     "Arithmetic",
-    "Base",
     "Exchange",
     "InPlace",
     "Products",

@@ -1,19 +1,18 @@
 """Elementwise arithmetic and comparisons, as methods and operators."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import ops
 from ..backend import array_module, device_of, on_device_of
-from .base import Base, Scalar
+from ..core.autograd import apply
+from ..core.variable import Variable
+from .arguments import Scalar, counted, floating, operand, promoted, tensor_operand, unary
 
-if TYPE_CHECKING:
-    from ..tensor import Tensor
 
-
-class Arithmetic(Base):
+class Arithmetic(Variable):
     """+ - * / ** and their relatives, element by element."""
 
     __slots__ = ()
@@ -22,17 +21,17 @@ class Arithmetic(Base):
         self, other: Any, on_tensor: Callable[[], Any], on_number: Callable[[Any], Any], name: str
     ) -> Any:
         """``self`` with a Tensor, or with a Python number, which keeps the type of ``self``."""
-        if not isinstance(other, Base):
-            number = self._other(other, name)
+        if not isinstance(other, Variable):
+            number = operand(other, name)
             if number is NotImplemented:
                 return number
-            x = self._floating() if isinstance(number, float) else self
-            return self.apply_op(on_number(number), x)
+            x = floating(self) if isinstance(number, float) else self
+            return apply(on_number(number), x)
         a, b = self, other
         if a.array.dtype is not b.array.dtype:
-            a, b = a._promoted(b), b._promoted(a)
+            a, b = promoted(a, b), promoted(b, a)
         try:
-            return self.apply_op(on_tensor(), a, b)
+            return apply(on_tensor(), a, b)
         except ValueError as error:
             shapes = tuple(a.array.shape), tuple(b.array.shape)
             try:
@@ -44,118 +43,117 @@ class Arithmetic(Base):
                 ) from error
             raise
 
-    def __add__(self, other: Any) -> "Tensor":
+    def __add__(self, other: Any) -> Self:
         return self._binary(other, ops.Add, ops.AddScalar, "add")
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> "Tensor":
+    def __sub__(self, other: Any) -> Self:
         return self._binary(other, ops.Sub, lambda c: ops.AddScalar(-c), "sub")
 
-    def __rsub__(self, other: Any) -> "Tensor":
+    def __rsub__(self, other: Any) -> Self:
         return self._binary(other, ops.Sub, ops.ScalarSub, "sub")
 
-    def __mul__(self, other: Any) -> "Tensor":
+    def __mul__(self, other: Any) -> Self:
         return self._binary(other, ops.Mul, ops.MulScalar, "mul")
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Any) -> "Tensor":
-        a = self._promoted(other) if isinstance(other, Base) else self
-        return a._floating()._binary(other, ops.Div, ops.DivScalar, "div")
+    def __truediv__(self, other: Any) -> Self:
+        a = promoted(self, other) if isinstance(other, Variable) else self
+        return floating(a)._binary(other, ops.Div, ops.DivScalar, "div")
 
-    def __rtruediv__(self, other: Any) -> "Tensor":
+    def __rtruediv__(self, other: Any) -> Self:
         return self.reciprocal() * other
 
-    def __pow__(self, other: Any) -> "Tensor":
+    def __pow__(self, other: Any) -> Self:
         return self._binary(other, ops.Pow, ops.PowScalar, "pow")
 
-    def __rpow__(self, other: Any) -> "Tensor":
+    def __rpow__(self, other: Any) -> Self:
         return self._binary(other, ops.Pow, ops.ScalarPow, "pow")
 
-    def __neg__(self) -> "Tensor":
-        return self.apply_op(ops.Neg(), self)
+    def __neg__(self) -> Self:
+        return apply(ops.Neg(), self)
 
-    def __pos__(self) -> "Tensor":
-        return self  # type: ignore[return-value]
+    def __pos__(self) -> Self:
+        return self
 
-    def __abs__(self) -> "Tensor":
-        return self.apply_op(ops.Abs(), self)
+    def __abs__(self) -> Self:
+        return apply(ops.Abs(), self)
 
-    def add(self, other: Any, *, alpha: Scalar = 1) -> "Tensor":
+    def add(self, other: Any, *, alpha: Scalar = 1) -> Self:
         """self + alpha * other."""
         return self + (other if alpha == 1 else other * alpha)
 
-    def sub(self, other: Any, *, alpha: Scalar = 1) -> "Tensor":
+    def sub(self, other: Any, *, alpha: Scalar = 1) -> Self:
         """self - alpha * other."""
         return self - (other if alpha == 1 else other * alpha)
 
-    def mul(self, other: Any) -> "Tensor":
+    def mul(self, other: Any) -> Self:
         """self * other, elementwise."""
         return self * other
 
-    def div(self, other: Any) -> "Tensor":
+    def div(self, other: Any) -> Self:
         """self / other, elementwise; integers give floating results."""
         return self / other
 
-    def pow(self, exponent: Any) -> "Tensor":
+    def pow(self, exponent: Any) -> Self:
         """self ** exponent, elementwise; the exponent is a number or a Tensor."""
         return self**exponent
 
-    def neg(self) -> "Tensor":
+    def neg(self) -> Self:
         """-self."""
         return -self
 
-    def abs(self) -> "Tensor":
+    def abs(self) -> Self:
         """|self|, elementwise."""
-        return abs(self)
+        return self.__abs__()
 
-    def square(self) -> "Tensor":
+    def square(self) -> Self:
         """self * self, elementwise."""
-        x = self.to(np.int64) if self.array.dtype == np.bool_ else self
-        return self.apply_op(ops.Square(), x)
+        return apply(ops.Square(), counted(self))
 
-    def sqrt(self) -> "Tensor":
+    def sqrt(self) -> Self:
         """Square root, elementwise; NaN for negative numbers."""
-        return self._unary(ops.Sqrt())
+        return unary(ops.Sqrt(), self)
 
-    def rsqrt(self) -> "Tensor":
+    def rsqrt(self) -> Self:
         """1 / sqrt(self), elementwise."""
-        return self._unary(ops.Rsqrt())
+        return unary(ops.Rsqrt(), self)
 
-    def reciprocal(self) -> "Tensor":
+    def reciprocal(self) -> Self:
         """1 / self, elementwise."""
-        return self._unary(ops.Reciprocal())
+        return unary(ops.Reciprocal(), self)
 
-    def exp(self) -> "Tensor":
+    def exp(self) -> Self:
         """e ** self, elementwise."""
-        return self._unary(ops.Exp())
+        return unary(ops.Exp(), self)
 
-    def log(self) -> "Tensor":
+    def log(self) -> Self:
         """Natural logarithm, elementwise."""
-        return self._unary(ops.Log())
+        return unary(ops.Log(), self)
 
-    def sin(self) -> "Tensor":
+    def sin(self) -> Self:
         """Sine, elementwise, of radians."""
-        return self._unary(ops.Sin())
+        return unary(ops.Sin(), self)
 
-    def cos(self) -> "Tensor":
+    def cos(self) -> Self:
         """Cosine, elementwise, of radians."""
-        return self._unary(ops.Cos())
+        return unary(ops.Cos(), self)
 
-    def tanh(self) -> "Tensor":
+    def tanh(self) -> Self:
         """Hyperbolic tangent, elementwise."""
-        return self._unary(ops.Tanh())
+        return unary(ops.Tanh(), self)
 
-    def sigmoid(self) -> "Tensor":
+    def sigmoid(self) -> Self:
         """1 / (1 + e ** -self), elementwise."""
-        return self._unary(ops.Sigmoid())
+        return apply(ops.Sigmoid(), floating(self))
 
-    def relu(self) -> "Tensor":
+    def relu(self) -> Self:
         """max(self, 0), elementwise."""
-        return self.apply_op(ops.ReLU(), self)
+        return apply(ops.ReLU(), self)
 
-    def clamp(self, min: Scalar | None = None, max: Scalar | None = None) -> "Tensor":
+    def clamp(self, min: Scalar | None = None, max: Scalar | None = None) -> Self:
         """Limited to [min, max], elementwise; either bound may be left out.
 
         Raises:
@@ -171,45 +169,45 @@ class Arithmetic(Base):
                     f"clamp: a bound is a {type(bound).__name__}, expected a number; "
                     f"for Tensors use maximum and minimum"
                 )
-        x = self._floating() if isinstance(low, float) or isinstance(high, float) else self
-        return self.apply_op(ops.Clamp(low, high), x)
+        x = floating(self) if isinstance(low, float) or isinstance(high, float) else self
+        return apply(ops.Clamp(low, high), x)
 
-    def maximum(self, other: "Tensor") -> "Tensor":
+    def maximum(self, other: Variable) -> Self:
         """The larger of two Tensors, elementwise."""
-        return self._binary(self._tensor(other, "maximum"), ops.Maximum, ops.AddScalar, "maximum")
+        return self._binary(tensor_operand(other, "maximum"), ops.Maximum, ops.AddScalar, "maximum")
 
-    def minimum(self, other: "Tensor") -> "Tensor":
+    def minimum(self, other: Variable) -> Self:
         """The smaller of two Tensors, elementwise."""
-        return self._binary(self._tensor(other, "minimum"), ops.Minimum, ops.AddScalar, "minimum")
+        return self._binary(tensor_operand(other, "minimum"), ops.Minimum, ops.AddScalar, "minimum")
 
-    def where(self, condition: "Tensor", other: Any) -> "Tensor":
+    def where(self, condition: Variable, other: Any) -> Self:
         """self where ``condition`` (a boolean Tensor) holds, else ``other``."""
-        if not isinstance(condition, Base) or condition.array.dtype != bool:
+        if not isinstance(condition, Variable) or condition.array.dtype != bool:
             kind = getattr(condition, "dtype", type(condition).__name__)
             raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
-        if not isinstance(other, Base):
-            number = self._other(other, "where")
+        if not isinstance(other, Variable):
+            number = operand(other, "where")
             if not isinstance(number, (bool, int, float)):
                 raise TypeError(
                     f"where: other is a {type(other).__name__}, expected a Tensor or a number"
                 )
             xp, x = array_module(self.array), self
             if isinstance(number, float):
-                x = self._floating()
-            elif self.array.dtype == np.bool_ and not isinstance(number, bool):
-                x = self.to(np.int64)
+                x = floating(self)
+            elif not isinstance(number, bool):
+                x = counted(self)
             with on_device_of(x.array):
                 filled = self.from_array(xp.asarray(number, dtype=x.array.dtype))
-            return self.apply_op(ops.Where(), condition, x, filled)
-        return self.apply_op(ops.Where(), condition, self._promoted(other), other._promoted(self))
+            return apply(ops.Where(), condition, x, filled)
+        return apply(ops.Where(), condition, promoted(self, other), promoted(other, self))
 
     # --------------------------------------------------------------------- comparisons
 
     def _compare(self, other: Any, function: Callable[[Any, Any], Any], name: str) -> Any:
-        other = self._other(other, name)
+        other = operand(other, name)
         if other is NotImplemented:
             return other
-        if isinstance(other, Base):
+        if isinstance(other, Variable):
             if device_of(self.array) != device_of(other.array):
                 raise TypeError(
                     f"{name}: one operand is on {device_of(self.array)}, the other on "
@@ -219,25 +217,25 @@ class Arithmetic(Base):
         with on_device_of(self.array):
             return self.from_array(function(self.array, other))
 
-    def __lt__(self, other: Any) -> "Tensor":
+    def __lt__(self, other: Any) -> Self:
         return self._compare(other, lambda a, b: a < b, "<")
 
-    def __le__(self, other: Any) -> "Tensor":
+    def __le__(self, other: Any) -> Self:
         return self._compare(other, lambda a, b: a <= b, "<=")
 
-    def __gt__(self, other: Any) -> "Tensor":
+    def __gt__(self, other: Any) -> Self:
         return self._compare(other, lambda a, b: a > b, ">")
 
-    def __ge__(self, other: Any) -> "Tensor":
+    def __ge__(self, other: Any) -> Self:
         return self._compare(other, lambda a, b: a >= b, ">=")
 
-    def __eq__(self, other: Any) -> "Tensor":  # type: ignore[override]
+    def __eq__(self, other: Any) -> Self:  # type: ignore[override]
         return self._compare(other, lambda a, b: a == b, "==")
 
-    def __ne__(self, other: Any) -> "Tensor":  # type: ignore[override]
+    def __ne__(self, other: Any) -> Self:  # type: ignore[override]
         return self._compare(other, lambda a, b: a != b, "!=")
 
-    def __invert__(self) -> "Tensor":
+    def __invert__(self) -> Self:
         with on_device_of(self.array):
             return self.from_array(~self.array)
 

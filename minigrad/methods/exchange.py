@@ -4,25 +4,18 @@ Nothing is copied: both sides see what either writes. A write by the other side 
 and so ``backward`` cannot warn of it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..backend import Device, array_module, on_device_of
-from .base import Base
+from ..backend import array_module, on_device_of
+from ..core.variable import Variable
 
 
-class Exchange(Base):
+class Exchange(Variable):
     """Views for other libraries; see the file. ``from_dlpack`` is the way in."""
 
     __slots__ = ()
-
-    _requires_grad: bool
-
-    if TYPE_CHECKING:
-
-        @property
-        def device(self) -> Device: ...
 
     def _constant(self, name: str, remedy: str) -> Any:
         """The array, if it has no part in a gradient: others record nothing."""

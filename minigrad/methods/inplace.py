@@ -1,7 +1,7 @@
 """Changes in place: of parameters by an optimiser, of buffers by a module.
 
 A change in place cannot be recorded, so it is refused where a gradient would have to flow through
-it. Elsewhere it is noted (``writes.py``), and a backward pass that needs the old values says so.
+it. Elsewhere it is noted (``core/versions.py``), and a backward pass that needs the old values says so.
 """
 
 from collections.abc import Callable
@@ -10,19 +10,18 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays import as_array
-from ..backend import Array, array_module, device_of, memory_of, on_device_of
-from ..capture import capture
-from ..gradmode import mode
-from ..writes import mark_written
-from .base import Base
+from ..backend import Array, array_module, device_of, on_device_of
+from ..core.gradmode import mode
+from ..core.variable import Variable
+from ..core.versions import mark_written
+from ..events import tell
+from .arguments import plain_index
 
 
-class InPlace(Base):
+class InPlace(Variable):
     """Methods that end in an underscore, the operators += -= *= /=, and assignment to parts."""
 
     __slots__ = ()
-
-    _requires_grad: bool
 
     def _write(self, name: str, change: Callable[[Array], None], *others: Any) -> Self:
         """Change the array, and note that its memory is no longer what earlier operations saw."""
@@ -39,14 +38,13 @@ class InPlace(Base):
 
     def _operand(self, other: Any, name: str) -> Any:
         """The other operand of a change in place, as an array or number."""
-        if isinstance(other, Base):
+        if isinstance(other, Variable):
             if device_of(other.array) != device_of(self.array):
                 raise TypeError(
                     f"{name}: operands are on {device_of(self.array)} and "
                     f"{device_of(other.array)}, expected one device"
                 )
-            if capture.active:
-                capture.read += memory_of(other.array)
+            tell("read", other.array)
             return other.array
         if isinstance(other, (bool, int, float, np.generic)):
             return other
@@ -84,7 +82,7 @@ class InPlace(Base):
     def copy_(self, source: Any) -> Self:
         """Overwrite with the elements of ``source``, broadcast to this shape."""
         mine = self.array
-        plain = source.array if isinstance(source, Base) else source
+        plain = source.array if isinstance(source, Variable) else source
         array = as_array(plain, mine.dtype, device_of(mine))
         try:
             array = array_module(array).broadcast_to(array, mine.shape)
@@ -105,5 +103,5 @@ class InPlace(Base):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         operand = self._operand(value, "setitem")
-        where = self._index(index)
+        where = plain_index(self, index)
         self._write("setitem", lambda mine: mine.__setitem__(where, operand), value)

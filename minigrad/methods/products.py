@@ -1,23 +1,22 @@
 """Products of matrices and vectors."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import ops
-from .base import Base
+from ..core.autograd import apply
+from ..core.variable import Variable
+from .arguments import promoted, tensor_operand
 
-if TYPE_CHECKING:
-    from ..tensor import Tensor
 
-
-class Products(Base):
+class Products(Variable):
     """``@``, and the forms of it that insist on a number of axes."""
 
     __slots__ = ()
 
-    def __matmul__(self, other: Any) -> "Tensor":
-        a, b = self, self._tensor(other, "matmul")
+    def __matmul__(self, other: Any) -> Self:
+        a, b = self, tensor_operand(other, "matmul")
         shapes = f"{tuple(a.array.shape)} and {tuple(b.array.shape)}"
         if not a.array.ndim or not b.array.ndim:
             raise ValueError(f"matmul: shapes {shapes}, expected at least one axis each; use *")
@@ -34,15 +33,15 @@ class Products(Base):
                 f"matmul: shapes {shapes}: the stacks of matrices do not broadcast: the leading "
                 f"axes, counted from the right, must be equal or one of them 1"
             ) from None
-        return self.apply_op(ops.MatMul(), a._promoted(b), b._promoted(a))
+        return apply(ops.MatMul(), promoted(a, b), promoted(b, a))
 
-    def matmul(self, other: "Tensor") -> "Tensor":
+    def matmul(self, other: Variable) -> Self:
         """The matrix product self @ other; stacks of matrices broadcast, vectors are allowed."""
         return self @ other
 
     def _product(self, other: Any, ndim: int, name: str) -> Any:
         """matmul for operands that must both have ``ndim`` axes."""
-        found = self.array.ndim, self._tensor(other, name).array.ndim
+        found = self.array.ndim, tensor_operand(other, name).array.ndim
         if found != (ndim, ndim):
             raise ValueError(
                 f"{name}: operands have {found[0]} and {found[1]} axes, expected {ndim} each; "
@@ -50,13 +49,13 @@ class Products(Base):
             )
         return self @ other
 
-    def mm(self, other: "Tensor") -> "Tensor":
+    def mm(self, other: Variable) -> Self:
         """The product of two matrices."""
         return self._product(other, 2, "mm")
 
-    def bmm(self, other: "Tensor") -> "Tensor":
+    def bmm(self, other: Variable) -> Self:
         """The products of two stacks of matrices of the same height, (B, n, k) and (B, k, m)."""
-        if self.array.ndim == 3 == self._tensor(other, "bmm").array.ndim and (
+        if self.array.ndim == 3 == tensor_operand(other, "bmm").array.ndim and (
             self.array.shape[0] != other.array.shape[0]
         ):
             raise ValueError(
@@ -65,13 +64,13 @@ class Products(Base):
             )
         return self._product(other, 3, "bmm")
 
-    def dot(self, other: "Tensor") -> "Tensor":
+    def dot(self, other: Variable) -> Self:
         """The inner product of two vectors."""
         return self._product(other, 1, "dot")
 
-    def outer(self, other: "Tensor") -> "Tensor":
+    def outer(self, other: Variable) -> Self:
         """The outer product of two vectors, (n,) and (m,): (n, m)."""
-        if self.array.ndim != 1 or self._tensor(other, "outer").array.ndim != 1:
+        if self.array.ndim != 1 or tensor_operand(other, "outer").array.ndim != 1:
             shapes = f"{tuple(self.array.shape)} and {tuple(other.array.shape)}"
             raise ValueError(f"outer: operands have shapes {shapes}, expected two vectors")
-        return self.apply_op(ops.Reshape((-1, 1)), self) * other
+        return apply(ops.Reshape((-1, 1)), self) * other

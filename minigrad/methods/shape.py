@@ -2,39 +2,39 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import ops
 from ..arrays import check_range
 from ..backend import device_of, owner, to_device
-from ..ops.base import broadcast_to, normalize_dim, normalize_dims
-from .base import Base, Dims, as_dims, as_shape
+from ..core.autograd import apply
+from ..core.variable import Variable
+from ..ops.axes import normalize_dim, normalize_dims
+from ..ops.broadcasting import broadcast_to
+from .arguments import Dims, as_dims, as_shape, plain_index, tensor_operand
 
-if TYPE_CHECKING:
-    from ..tensor import Tensor
 
-
-class Shapes(Base):
+class Shapes(Variable):
     """The same elements, arranged otherwise or picked out."""
 
     __slots__ = ()
 
-    def reshape(self, *shape: Any) -> "Tensor":
+    def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape; one length may be -1 and is worked out."""
         wanted = as_shape(shape)
         if any(n < -1 for n in wanted) or wanted.count(-1) > 1:
             raise ValueError(f"reshape: got {wanted}, expected lengths, or -1 for one of them")
         try:
-            return self.apply_op(ops.Reshape(wanted), self)
+            return apply(ops.Reshape(wanted), self)
         except ValueError as error:
             raise ValueError(
                 f"reshape: {math.prod(self.array.shape)} elements of shape "
                 f"{tuple(self.array.shape)} do not fit into {wanted}"
             ) from error
 
-    def view(self, *shape: Any) -> "Tensor":
+    def view(self, *shape: Any) -> Self:
         """As ``reshape``, but never a copy: what is written into it, this tensor shows too.
 
         Raises:
@@ -48,7 +48,7 @@ class Shapes(Base):
             )
         return viewed
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
         """The axes from ``start_dim`` to ``end_dim`` (inclusive) made one."""
         shape = self.array.shape or (1,)
         first = normalize_dim(start_dim, len(shape), "flatten")
@@ -58,20 +58,20 @@ class Shapes(Base):
         merged = math.prod(shape[first : last + 1])
         return self.reshape(*shape[:first], merged, *shape[last + 1 :])
 
-    def squeeze(self, dim: Dims = None) -> "Tensor":
+    def squeeze(self, dim: Dims = None) -> Self:
         """Without the axes of length 1: all of them, or those in ``dim``."""
         shape = self.array.shape
         dims = as_dims(dim)
         dims = normalize_dims(dims, len(shape), "squeeze") if dims != () else ()
         return self.reshape([n for axis, n in enumerate(shape) if n != 1 or axis not in dims])
 
-    def unsqueeze(self, dim: int) -> "Tensor":
+    def unsqueeze(self, dim: int) -> Self:
         """With a new axis of length 1 at ``dim``."""
         shape = list(self.array.shape)
         shape.insert(normalize_dim(dim, len(shape) + 1, "unsqueeze"), 1)
         return self.reshape(shape)
 
-    def expand(self, *shape: Any) -> "Tensor":
+    def expand(self, *shape: Any) -> Self:
         """Axes of length 1 repeated up to ``shape``; -1 leaves an axis as it is."""
         wanted, have = as_shape(shape), self.array.shape
         in_front = len(wanted) - len(have)
@@ -92,7 +92,7 @@ class Shapes(Base):
 
     broadcast_to = expand
 
-    def permute(self, *dims: Any) -> "Tensor":
+    def permute(self, *dims: Any) -> Self:
         """The axes in another order."""
         wanted = as_shape(dims)
         order = normalize_dims(wanted, self.array.ndim, "permute") if wanted else ()
@@ -100,43 +100,43 @@ class Shapes(Base):
             raise ValueError(
                 f"permute: got {len(order)} axes for a tensor with {self.array.ndim}, expected all"
             )
-        return self.apply_op(ops.Permute(order), self)
+        return apply(ops.Permute(order), self)
 
-    def transpose(self, dim0: int, dim1: int) -> "Tensor":
+    def transpose(self, dim0: int, dim1: int) -> Self:
         """Two axes exchanged."""
         ndim = self.array.ndim
         order = list(range(ndim))
         i, j = (normalize_dim(d, ndim, "transpose") for d in (dim0, dim1))
         if ndim:
             order[i], order[j] = j, i
-        return self.apply_op(ops.Permute(tuple(order)), self)
+        return apply(ops.Permute(tuple(order)), self)
 
     swapaxes = transpose
 
     @property
-    def T(self) -> "Tensor":
+    def T(self) -> Self:
         """The axes in reverse order: of a matrix, its transpose."""
-        return self.apply_op(ops.Permute(tuple(range(self.array.ndim))[::-1]), self)
+        return apply(ops.Permute(tuple(range(self.array.ndim))[::-1]), self)
 
     @property
-    def mT(self) -> "Tensor":
+    def mT(self) -> Self:
         """Every matrix of a stack transposed: the last two axes exchanged."""
         return self.transpose(-2, -1)
 
     # ------------------------------------------------------------------------- indexing
 
-    def __getitem__(self, index: Any) -> "Tensor":
-        return self.apply_op(ops.GetItem(self._index(index)), self)
+    def __getitem__(self, index: Any) -> Self:
+        return apply(ops.GetItem(plain_index(self, index)), self)
 
     def __len__(self) -> int:
         if not self.array.ndim:
             raise TypeError("len: a 0-d tensor has no length")
         return int(self.array.shape[0])
 
-    def __iter__(self) -> "Iterator[Tensor]":
+    def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
-    def gather(self, dim: int, index: "Tensor") -> "Tensor":
+    def gather(self, dim: int, index: Variable) -> Self:
         """y[i][j] = self[index[i][j]][j] for dim = 0, self[i][index[i][j]] for dim = 1, and so on.
 
         index: integers, with as many axes as self, and no longer than self along the others.
@@ -145,7 +145,7 @@ class Shapes(Base):
             ValueError: the shapes do not fit.
             IndexError: an index is out of range.
         """
-        x, picks = self.array, self._tensor(index, "gather").array
+        x, picks = self.array, tensor_operand(index, "gather").array
         axis = normalize_dim(dim, x.ndim, "gather")
         if picks.dtype.kind != "i":
             raise TypeError(f"gather: the index is {picks.dtype}, expected integers")
@@ -158,7 +158,7 @@ class Shapes(Base):
             )
         check_range(picks, x.shape[axis] if x.ndim else 1, "gather", "an index")
         if not x.ndim:
-            return self.reshape(1)[index.reshape(1)].reshape(())
+            return self.reshape(1)[self.from_array(picks.reshape(1))].reshape(())
         places = [
             self.from_array(
                 to_device(
@@ -174,7 +174,7 @@ class Shapes(Base):
         if not self.array.ndim:
             raise ValueError(f"{name}: the tensor has no axes, expected at least one")
 
-    def split(self, split_size: int | list[int], dim: int = 0) -> "tuple[Tensor, ...]":
+    def split(self, split_size: int | list[int], dim: int = 0) -> tuple[Self, ...]:
         """Pieces along ``dim``: of ``split_size`` each (the last may be smaller), or of the given
         lengths."""
         self._refuse_0d("split")
@@ -195,7 +195,7 @@ class Shapes(Base):
             start += size
         return tuple(pieces)
 
-    def chunk(self, chunks: int, dim: int = 0) -> "tuple[Tensor, ...]":
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Self, ...]:
         """At most ``chunks`` pieces of equal length along ``dim`` (the last may be smaller)."""
         if chunks <= 0:
             raise ValueError(f"chunk: chunks is {chunks}, expected at least 1")

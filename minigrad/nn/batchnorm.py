@@ -28,9 +28,9 @@ import numpy as np
 
 from .. import functional as F
 from .. import kernels
+from ..core.versions import mark_written
 from ..creation import ones, zeros
 from ..tensor import Tensor
-from ..writes import mark_written
 from . import init
 from .linear import checked_number, checked_size, new_parameter
 from .module import Module

@@ -3,8 +3,8 @@
 from typing import Any
 
 from .. import functional as F
-from ..gradmode import no_grad
-from ..ops.base import normalize_dim
+from ..core.gradmode import no_grad
+from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 from . import init
 from .linear import checked_size, new_parameter

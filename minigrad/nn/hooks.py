@@ -11,8 +11,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..core.gradmode import is_grad_enabled
 from ..functional import cat
-from ..gradmode import is_grad_enabled
 from ..tensor import RemovableHandle, Tensor
 
 BackwardHook = Callable[[Any, tuple[Tensor | None, ...], tuple[Tensor | None, ...]], Any]

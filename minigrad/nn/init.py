@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..backend import default_generator
-from ..gradmode import no_grad
+from ..core.gradmode import no_grad
 from ..tensor import Tensor
 
 FanMode = Literal["fan_in", "fan_out"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..gradmode import no_grad
+from ..core.gradmode import no_grad
 from ..tensor import Tensor
 
 

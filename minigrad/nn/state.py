@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import as_array
 from ..backend import is_array
-from ..gradmode import no_grad
+from ..core.gradmode import no_grad
 from ..tensor import Tensor
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from ..backend import Array, array_module
-from ..gradmode import no_grad
-from ..ops.base import wide
+from ..core.gradmode import no_grad
+from ..ops.broadcasting import wide
 from ..tensor import Tensor
 
 

@@ -1,6 +1,10 @@
-"""Every operation: ``forward`` over arrays, and its hand-derived ``backward``. Start with ``base``,
-then ``linear`` and ``activation``; ``normalization`` holds the derivation of BatchNorm."""
+"""Every operation: ``forward`` over arrays, and its hand-derived ``backward``. Start with
+``elementwise``, then ``linear`` and ``activation``; ``normalization`` derives BatchNorm.
 
+``Op`` is what they have in common, and ``apply`` runs one on Tensors: see ``core/``."""
+
+from ..core.autograd import apply, call_op
+from ..core.op import Op, Shape
 from .activation import (
     ELU,
     GELU,
@@ -15,7 +19,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
-from .base import BroadcastTo, Op, Shape, call_op, unbroadcast
+from .broadcasting import BroadcastTo, unbroadcast
 from .elementwise import (
     Abs,
     Add,
@@ -124,6 +128,7 @@ __all__ = [
     "Tanh",
     "Var",
     "Where",
+    "apply",
     "call_op",
     "unbroadcast",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, call_op
+from ..core.autograd import call_op
+from ..core.op import Op
 from .elementwise import Exp
 from .selection import Clamp, Where, masked
 

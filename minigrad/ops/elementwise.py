@@ -7,7 +7,9 @@ takes the value PyTorch takes, and says which.
 import math
 
 from ..backend import Array, array_module
-from .base import Op, call_op, unbroadcast
+from ..core.autograd import call_op
+from ..core.op import Op
+from .broadcasting import unbroadcast
 
 # ------------------------------------------------------------------------------- two tensors
 

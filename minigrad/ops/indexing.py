@@ -3,7 +3,9 @@
 from typing import Any
 
 from ..backend import Array, array_module, is_array
-from .base import Op, array_of, call_op
+from ..core.autograd import call_op
+from ..core.op import Op
+from ..core.variable import array_of
 
 
 def is_advanced(index: tuple[Any, ...]) -> bool:

@@ -4,7 +4,8 @@ import math
 from typing import Any, ClassVar
 
 from ..backend import Array
-from .base import Op, add_up, unbroadcast
+from ..core.op import Op
+from .broadcasting import add_up, unbroadcast
 
 
 class MatMul(Op):

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module
+from ..core.autograd import call_op
+from ..core.op import Op
 from .activation import LogSoftmax, Sigmoid
-from .base import Op, call_op, unbroadcast
+from .broadcasting import unbroadcast
 from .elementwise import Cast, Exp
 from .indexing import OneHot
 from .selection import Clamp, masked

@@ -9,7 +9,8 @@ import math
 from typing import Any, ClassVar
 
 from ..backend import Array
-from .base import Op, unbroadcast
+from ..core.op import Op
+from .broadcasting import unbroadcast
 
 
 def standardize(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, Any]:

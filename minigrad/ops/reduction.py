@@ -9,7 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from .base import Op, add_up, broadcast_to, call_op, keep_dims, wide
+from ..core.autograd import call_op
+from ..core.op import Op
+from .axes import keep_dims
+from .broadcasting import add_up, broadcast_to, wide
 from .elementwise import Cast, Exp
 from .selection import masked
 
@@ -36,16 +39,29 @@ class Reduction(Op):
         return self.dims if x.ndim else ()
 
 
-class Sum(Reduction):
-    """y = sum of x over dims.    dy/dx_i = 1: broadcasting in reverse."""
+SUMMED_IN = {"e": np.float32, "f": None, "d": None}
+"""The type in which to add up float16, float32 and float64 (None: as it is); others in int64."""
+
+
+class Sum(Op):
+    """y = sum of x over dims, or over all axes if dims is None.
+
+    dy/dx_i = 1: broadcasting in reverse.
+    """
+
+    def __init__(self, dims: tuple[int, ...] | None, keepdim: bool = False) -> None:
+        self.dims, self.keepdim = dims, keepdim
 
     def forward(self, x: Array) -> Array:
-        if x.dtype.kind != "f":
-            return x.sum(axis=self.axes(x), keepdims=self.keepdim, dtype=np.int64)
-        return add_up(x, self.axes(x), self.keepdim)
+        axes = self.dims if x.ndim else None  # a 0-d array has no axis 0
+        kind = x.dtype.char
+        y = x.sum(axis=axes, keepdims=self.keepdim, dtype=SUMMED_IN.get(kind, np.int64))
+        return y.astype(x.dtype) if kind == "e" else y
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return broadcast_to(grad.reshape(self.kept_shape(x)), x.shape)
+        if self.dims is not None:
+            grad = grad.reshape(keep_dims(x.shape, self.dims))
+        return broadcast_to(grad, x.shape)
 
 
 class Mean(Reduction):

@@ -7,7 +7,9 @@ says what.
 from typing import Any
 
 from ..backend import Array, array_module
-from .base import Op, call_op, unbroadcast
+from ..core.autograd import call_op
+from ..core.op import Op
+from .broadcasting import unbroadcast
 
 
 class Maximum(Op):

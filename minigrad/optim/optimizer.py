@@ -13,12 +13,12 @@ import numpy as np
 
 from .. import kernels
 from ..backend import Array, is_array, on_device_of
-from ..capture import refuse_while_capturing
-from ..gradmode import enable_grad
+from ..core.gradmode import enable_grad
+from ..core.versions import mark_written
+from ..events import tell
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
 from ..tensor import Tensor
-from ..writes import mark_written
 from .together import Together, alike
 
 Group = dict[str, Any]
@@ -140,7 +140,8 @@ class Optimizer:
         Returns:
             What ``closure`` returned.
         """
-        refuse_while_capturing(
+        tell(
+            "leaves_the_step",
             f"calls {self.name}.step, whose numbers change from step to step",
             "end the step with backward(), and call it after each replay",
         )
@@ -158,7 +159,7 @@ class Optimizer:
         return loss
 
     def _step_alone(self, parameter: Tensor, group: Group) -> None:
-        w, g = parameter.array, parameter._grad.array  # type: ignore[union-attr]
+        w, g = parameter.array, parameter._grad.array
         state = self.state.setdefault(parameter, {})
         if state:
             self._check_state(parameter, state)
@@ -169,7 +170,7 @@ class Optimizer:
     def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
         """Update the parameters of group ``number`` in one go; False if they are not alike, and
         nothing has changed then."""
-        gradients = [p._grad.array for p in parameters]  # type: ignore[union-attr]
+        gradients = [p._grad.array for p in parameters]
         first, group = parameters[0].array, self.param_groups[number]
         on_host = type(first) is np.ndarray
         if not on_host and not kernels.has_step(name, first):

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..capture import refuse_while_capturing
+from ..events import tell
 from .optimizer import Optimizer
 
 
@@ -61,7 +61,7 @@ class LRScheduler:
             RuntimeError: a rate is not what this schedule set: it was changed by hand or by another
                 schedule, and the two would not combine.
         """
-        refuse_while_capturing(f"calls {self.name}.step", "call it after each replay")
+        tell("leaves_the_step", f"calls {self.name}.step", "call it after each replay")
         for i, (group, expected) in enumerate(
             zip(self.optimizer.param_groups, self._last_lr, strict=False)
         ):

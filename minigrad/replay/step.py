@@ -14,14 +14,14 @@ from ..backend import (
     remember_on_host,
     to_device,
 )
-from ..capture import capture
-from ..graph import next_order
+from ..core.graph import next_order
+from ..core.versions import mark_written, written_since
 from ..kernels.arena import Arena
 from ..kernels.cublas import Direct
 from ..nn import Module
 from ..tensor import Tensor
-from ..writes import mark_written, written_since
 from .granted import Granted
+from .recording import Recording
 from .trial import difference, outcome, shows_nothing
 
 WARM_UP = 2
@@ -109,23 +109,22 @@ class Replay:
         with cupy.cuda.using_allocator(self.arena.malloc), stream:
             self.gemm = Direct(cupy, stream)
             self.gemm.prepare()
-            capture.begin(self.gemm, self.parameters)
             try:
-                for _ in range(WARM_UP):
-                    self.step(*self.inputs)
-                    self._refuse_other_writes()
-                zeros = [Tensor.from_array(cupy.zeros_like(p.array)) for p in self.parameters]
-                for p, zero in zip(self.parameters, zeros, strict=True):
-                    p._grad = zero  # to see what the step does to it
-                stream.synchronize()
-                self.gemm.prepare()
-                capture.forget()
-                begun = next_order()
-                result = self._recorded(stream)
-                self.checks = capture.checks
-                read = [memory() for memory in capture.read]
+                with Recording(self.gemm, self.parameters) as recording:
+                    for _ in range(WARM_UP):
+                        self.step(*self.inputs)
+                        self._refuse_other_writes(recording)
+                    zeros = [Tensor.from_array(cupy.zeros_like(p.array)) for p in self.parameters]
+                    for p, zero in zip(self.parameters, zeros, strict=True):
+                        p._grad = zero  # to see what the step does to it
+                    stream.synchronize()
+                    self.gemm.prepare()
+                    recording.forget()
+                    begun = next_order()
+                    result = self._recorded(stream)
+                    self.checks = recording.checks
+                    read = [memory() for memory in recording.memory_read]
             finally:
-                capture.end()
                 stream.synchronize()  # and no other waits for it
         self._keep_outputs(result)
         self.read = [memory for memory in read if memory is not None]  # and so it stays
@@ -149,11 +148,11 @@ class Replay:
             raise RuntimeError(f"cuda.graph: {self.name} cannot be captured: {error}") from error
         return result
 
-    def _refuse_other_writes(self) -> None:
+    def _refuse_other_writes(self, recording: Recording) -> None:
         """What is changed in place and is still there after the step, a replay would change too."""
         known = [*self.buffers, *self.inputs, *(p._grad for p in self.parameters)]
         ids = {id(owner(t.array)) for t in known if t is not None}
-        for reference in capture.written:
+        for reference in recording.memory_written:
             memory = reference()
             if memory is not None and id(memory) not in ids:
                 raise RuntimeError(

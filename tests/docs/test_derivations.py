@@ -17,7 +17,7 @@ import pytest
 
 import minigrad.functional as F
 from minigrad import Tensor, ops
-from minigrad.autograd import apply
+from minigrad.core.autograd import apply
 from minigrad.ops.activation import sigmoid_cap
 
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.backend import import_cupy
-from minigrad.capture import capture
+from minigrad.events import Listener, events
 from minigrad.kernels import cublas
 from tests.devices import cuda, emulated
 from tests.strict_cupy import linalg, runtime
@@ -62,13 +62,19 @@ def test_products(
         with stream:
             direct = cublas.Direct(cupy, stream)
             direct.prepare()
-            monkeypatch.setattr(capture, "gemm", direct if captured else None)
+            monkeypatch.setattr(events, "listener", listening(direct) if captured else None)
             y = cublas.product(*there)
             stream.synchronize()
         assert (y.shape, y.dtype, y.flags.c_contiguous) == ((n, m), dtype, True)
         np.testing.assert_allclose(
             y.get().astype(np.float64), exact, rtol=0, atol=within, err_msg=f"{left}, {right}"
         )
+
+
+def listening(gemm: Any) -> Listener:
+    listener = Listener()
+    listener.gemm = gemm
+    return listener
 
 
 def test_tf32_if_it_was_asked_for(cupy: Any, rng: np.random.Generator) -> None:
@@ -101,7 +107,7 @@ def test_a_failure_of_cublas_is_an_error(emulated: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(runtime.cuda, "cublas", CuBLAS())
     monkeypatch.setattr(cublas, "load", lambda version: runtime.cuda.cublas)
     with cupy.cuda.Stream(non_blocking=True) as stream:
-        monkeypatch.setattr(capture, "gemm", cublas.Direct(cupy, stream))
+        monkeypatch.setattr(events, "listener", listening(cublas.Direct(cupy, stream)))
         with pytest.raises(RuntimeError, match="cublasGemmEx of cuBLAS failed with status 13"):
             cublas.product(cupy.ones((2, 3)), cupy.ones((3, 2)))
 

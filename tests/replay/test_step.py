@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad import functional as F
 from minigrad import nn, optim
-from minigrad.capture import capture
+from minigrad.events import events
 from tests.cuda.raw_module import DryRawModule
 from tests.devices import cuda, emulated, strict, use_kernels
 from tests.strict_cupy.runtime import Graph, Stream
@@ -180,7 +180,7 @@ def test_the_whole_state_is_as_before(gpu: str) -> None:
     mg.cuda.graph(step_of(model), *batch(gpu), model=model)
     same(snapshot(model), before)
     assert model[0].weight.grad is gradient
-    assert not capture.active
+    assert events.listener is None
 
 
 def test_evaluation_can_be_captured_and_leaves_gradients_alone(gpu: str) -> None:
@@ -259,7 +259,7 @@ def test_an_interrupted_capture_leaves_nothing_behind(emulated: str) -> None:
     before = snapshot(model)
     with pytest.raises(KeyboardInterrupt):
         mg.cuda.graph(step, *batch(emulated), model=model)
-    assert (Stream.recorded, capture.active) == (None, False)
+    assert (Stream.recorded, events.listener) == (None, None)
     same(snapshot(model), before)
 
 
@@ -551,7 +551,7 @@ def test_what_a_replay_would_not_do_is_refused(case: str, gpu: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         mg.cuda.graph(step_of(model), *one, model=model)
     same(snapshot(model), before)
-    assert not capture.active
+    assert events.listener is None
     if case != "dropout":
         step_of(model)(*one)  # nothing is left behind: it trains as it did
 
@@ -674,7 +674,7 @@ def test_an_input_that_is_not_read_from_its_place_is_noticed(gpu: str) -> None:
     model, one = network(gpu), batch(gpu)
 
     def step(x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
-        inside = capture.active
+        inside = events.listener is not None
         return step_of(model)(one[0] if inside else x, labels)
 
     with pytest.raises(RuntimeError, match="the second run differs"):

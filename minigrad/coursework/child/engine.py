@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import apply, grad
-from minigrad.ops.base import Op
+from minigrad.core.autograd import apply, grad
+from minigrad.ops import Op
 from minigrad.tensor import Tensor
 from minigrad.testing import GradcheckError, gradcheck
 

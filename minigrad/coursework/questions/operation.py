@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd import apply, grad
 from ...backend import Array
-from ...ops.base import Op, unbroadcast
+from ...core.autograd import apply, grad
+from ...core.op import Op
+from ...ops.broadcasting import unbroadcast
 from ...tensor import Tensor
 from .base import Identity, Inputs, Question, Rule, Terms, table
 
@@ -269,7 +270,7 @@ def constant_r(eps: float) -> Op:
 
 
 TWICE = table(
-    "minigrad/ops/base.py: why what forward derived goes through cached",
+    "minigrad/core/op.py: why what forward derived goes through cached",
     "hx hgamma hdy",
     (
         "O31",

@@ -1,6 +1,6 @@
 """Task 10."""
 
-from minigrad.ops.base import Op, unbroadcast
+from minigrad.ops import Op, unbroadcast
 
 
 class RMSNorm(Op):

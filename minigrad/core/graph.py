@@ -23,6 +23,9 @@ next_order = count(1).__next__
 """The clock of the graph: each recorded operation, and each in-place write, takes a number."""
 
 
+get_order = attrgetter("order")
+
+
 class Node(Protocol):
     """What the walk asks of a node."""
 
@@ -31,27 +34,29 @@ class Node(Protocol):
 
 
 def oldest_first(roots: Iterable[Any]) -> list[Any]:
-    """Every node that ``roots`` were made from, themselves included, each after its parents; but
-    no leaves, which send nothing on."""
-    nodes = [root for root in roots if root.order]
+    """All operations that can be reached from ``roots``, each after its parents. Leaves are left
+    out: they send nothing on."""
+    nodes = list(filter(get_order, roots))
     seen = set(nodes)
-    for node in nodes:  # which grows meanwhile
+    for node in nodes:  # the list grows meanwhile
         for parent in node.parents:
             if parent is not None and parent.order and parent not in seen:
                 seen.add(parent)
                 nodes.append(parent)
-    nodes.sort(key=attrgetter("order"))
+    nodes.sort(key=get_order)
     return nodes
 
 
 def backpropagate(
-    seeds: Mapping[Any, Any], pull_back: Callable[[Any, Any], tuple[Any, ...]]
+    seeds: Mapping[Any, Any],
+    pull_back: Callable[[Any, Any], tuple[Any, ...]],
+    free: Callable[[Any], None] | None = None,
 ) -> dict[Any, Any]:
     """Send the gradients ``seeds`` (node -> gradient) down, and return those of the leaves.
 
     ``pull_back(node, grad)`` is called once per node with the node's total gradient, and returns
     one contribution per parent (``None``: nothing to send). Sums are made out of place, because a
-    rule may hand the same array to two parents.
+    rule may hand the same array to two parents. ``free(node)`` is called when the node has run.
     """
     grads = dict(seeds)
     nodes = oldest_first(seeds)
@@ -60,11 +65,15 @@ def backpropagate(
         if node not in grads:
             continue
         parents = node.parents
-        shares = pull_back(node, grads.pop(node))
-        if len(shares) != len(parents):
-            raise ValueError(f"{len(shares)} contributions came back for {len(parents)} parents")
-        for i, share in enumerate(shares):
+        contributions = pull_back(node, grads.pop(node))
+        if free is not None:
+            free(node)
+        if len(contributions) != len(parents):
+            raise ValueError(
+                f"{len(contributions)} contributions came back for {len(parents)} parents"
+            )
+        for i, grad in enumerate(contributions):
             parent = parents[i]
-            if parent is not None and share is not None:
-                grads[parent] = grads[parent] + share if parent in grads else share
+            if parent is not None and grad is not None:
+                grads[parent] = grads[parent] + grad if parent in grads else grad
     return grads

@@ -31,9 +31,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..backend import Array, array_module
+from ..backend import Array
+from .variable import Variable
 
 CO_VARARGS = 4  # inspect.CO_VARARGS, without importing inspect
 
@@ -45,7 +44,7 @@ class Op:
     """The arguments of ``backward``, besides ``grad``, whose values it reads."""
 
     unsaved: ClassVar[Sequence[int]] = range(sys.maxsize)
-    """The others, as positions: 0 is the output, 1 the first input."""
+    """The arguments that it does not read, as positions: 0 is the output, 1 the first input."""
 
     order: int = 0
     parents: Sequence[Any] = ()
@@ -84,6 +83,19 @@ class Op:
         """For each input, whether its gradient will be used: a rule may skip the others."""
         return tuple([parent is not None for parent in self.parents])
 
+    def save(self, arrays: list[Array]) -> None:
+        """Keep the output and the inputs for ``backward``: of those it does not read, the shape."""
+        for place in self.unsaved:
+            if place >= len(arrays):  # an input that may be left out
+                break
+            arrays[place] = shape_of(arrays[place].shape)
+        self.saved = arrays
+
+    def free(self) -> None:
+        """Let go of what was saved, and of the graph below."""
+        self.saved, self.parents = None, ()
+        self.workspace = self._cached = None
+
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
@@ -106,7 +118,7 @@ class Op:
             if all(a is b for a, b in zip(args, known, strict=True)):
                 return value
         value = function(*args)
-        if not any(is_tensor(a) for a in args):
+        if not any(isinstance(a, Variable) for a in args):
             self._cached = args, value
         return value
 
@@ -140,115 +152,3 @@ class Shape:
 
 shape_of = functools.lru_cache(maxsize=4096)(Shape)
 """The ``Shape`` for a tuple of lengths: one object serves all nodes with that shape."""
-
-
-def is_tensor(value: Any) -> bool:
-    """Whether ``value`` is a Tensor: then arithmetic on it becomes part of a graph."""
-    return hasattr(value, "apply_op")
-
-
-def array_of(value: Any) -> Array:
-    """The array itself, of a Tensor or an array: for labels and indices, which have no gradient."""
-    return value.data if is_tensor(value) else value
-
-
-def call_op(op: Op, *values: Any) -> Any:
-    """Apply ``op`` to arrays, or to Tensors where ``backward`` is itself being differentiated."""
-    for value in values:
-        if is_tensor(value):
-            return value.apply_op(op, *values)
-    return op.forward(*values)
-
-
-# -------------------------------------------------------------------------------- broadcasting
-
-
-class BroadcastTo(Op):
-    """y is x repeated along axes of length 1 and along new leading axes.   x: (...) -> y: shape
-
-    Every copy of an element contributes, hence dL/dx sums dL/dy over the copies: ``unbroadcast``.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def forward(self, x: Array) -> Array:
-        return array_module(x).broadcast_to(x, self.shape)
-
-    def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return unbroadcast(grad, x.shape)
-
-
-def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` repeated up to ``shape``: the opposite of ``unbroadcast``."""
-    return x if x.shape == shape else call_op(BroadcastTo(shape), x)
-
-
-def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
-    """Sum ``grad`` down to ``shape``: broadcasting in reverse.
-
-    Where an input was repeated to fit, each copy receives a gradient, and the input's gradient is
-    their sum: over the axes that were put in front, and over those stretched from length 1.
-    """
-    if grad.shape == shape:
-        return grad
-    in_front = grad.ndim - len(shape)
-    stretched = tuple(
-        in_front + axis
-        for axis, length in enumerate(shape)
-        if length == 1 and grad.shape[in_front + axis] != 1
-    )
-    return add_up(grad, (*range(in_front), *stretched)).reshape(shape)
-
-
-def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
-    """The sum over ``axes``; of float16, whose sums stop growing at 2048, taken in float32."""
-    if is_tensor(x) or x.dtype != np.float16:
-        return x.sum(axis=axes, keepdims=keepdims)
-    return x.sum(axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
-
-
-# ---------------------------------------------------------------------------------------- axes
-
-
-def normalize_dims(dim: int | tuple[int, ...] | None, ndim: int, name: str) -> tuple[int, ...]:
-    """``dim`` as a tuple of axes counted from the front; ``None`` or ``()`` means all of them.
-
-    Raises:
-        IndexError: an axis that does not exist.
-        ValueError: the same axis twice.
-    """
-    if dim is None or (isinstance(dim, tuple) and not dim):
-        return tuple(range(ndim))
-    dims = dim if isinstance(dim, tuple) else (dim,)
-    counted = tuple(normalize_dim(d, ndim, name) for d in dims)
-    if len(set(counted)) < len(counted):
-        raise ValueError(f"{name}: dim {dims} names the same axis twice")
-    return counted
-
-
-def normalize_dim(dim: int, ndim: int, name: str) -> int:
-    """``dim`` counted from the front. A 0-d tensor is treated as having one axis, as in PyTorch."""
-    length = max(ndim, 1)
-    try:
-        if isinstance(dim, bool):  # an int to Python, and here nearly always another argument
-            raise AttributeError
-        counted = dim.__index__()
-    except AttributeError:
-        raise TypeError(f"{name}: dim is {dim!r}, expected an integer") from None
-    if not -length <= counted < length:
-        raise IndexError(
-            f"{name}: dim {dim} does not exist in a tensor with {ndim} axes "
-            f"(expected {-length} to {length - 1})"
-        )
-    return counted % length
-
-
-def keep_dims(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
-    """``shape`` with length 1 along ``dims``: what a reduction with keepdim returns."""
-    return tuple(1 if axis in dims else length for axis, length in enumerate(shape))
-
-
-def wide(dtype: np.dtype[Any]) -> Any:
-    """The type to add up in: float32 for float16, whose sums lose digits and overflow at 65504."""
-    return np.float32 if dtype == np.float16 else dtype

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minigrad.graph import backpropagate, next_order, oldest_first
+from minigrad.core.graph import backpropagate, next_order, oldest_first
 
 
 class Node:

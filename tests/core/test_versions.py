@@ -4,9 +4,9 @@ import gc
 
 import numpy as np
 
-from minigrad import writes
-from minigrad.graph import next_order
-from minigrad.writes import mark_written, written_since
+from minigrad.core import versions
+from minigrad.core.graph import next_order
+from minigrad.core.versions import mark_written, written_since
 
 
 def test_a_write_counts_for_operations_before_it_and_not_for_those_after():
@@ -44,11 +44,11 @@ def test_the_latest_write_counts():
 
 def test_an_entry_goes_with_its_array():
     gc.collect()
-    before = len(writes._written)
+    before = len(versions._written)
     arrays = [np.zeros(3) for _ in range(50)]
     for array in arrays:
         mark_written(array)
-    assert len(writes._written) == before + 50
+    assert len(versions._written) == before + 50
     del arrays, array
     gc.collect()
-    assert len(writes._written) <= before
+    assert len(versions._written) <= before

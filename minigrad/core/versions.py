@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, forget_host_copy, memory_of, owner
-from .capture import capture
+from ..backend import Array, forget_host_copy, owner
+from ..events import tell
 from .graph import next_order
 
-_written: dict[
-    int, list[Any]
-] = {}  # address -> [weak reference to the memory, number of its last write]
+_written: dict[int, list[Any]] = {}  # address -> [weak reference, number of the last write]
 latest = 0
 """The number of the last write of all: no operation that is younger can be stale."""
 
@@ -29,8 +27,7 @@ def mark_written(*arrays: Array) -> None:
     """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
     latest = next_order()
-    if capture.active:
-        capture.written += memory_of(*arrays)
+    tell("wrote", *arrays)
     for array in arrays:
         memory = array if array.base is None else owner(array)
         if type(memory) is not np.ndarray:
