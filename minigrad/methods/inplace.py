@@ -1,7 +1,8 @@
 """Changes in place: of parameters by an optimiser, of buffers by a module.
 
 A change in place cannot be recorded, so it is refused where a gradient would have to flow through
-it. Elsewhere it is noted (``core/versions.py``), and a backward pass that needs the old values says so.
+it. Elsewhere it is noted (``core/versions.py``), and a backward pass that needs the old values says
+so.
 """
 
 from collections.abc import Callable
