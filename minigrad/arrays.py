@@ -105,7 +105,38 @@ def check_range(index: Any, length: int, name: str, what: str) -> None:
 
 @telling
 def check_index(shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
-    """Raise the IndexError that NumPy raises if an array of ``shape`` has no element ``index``:
-    tried on an array of that shape that takes no memory."""
+    """Raise an IndexError that says why an array of ``shape`` has no elements ``index``: tried on
+    an array of that shape that takes no memory."""
     plain = tuple(to_device(host_copy(part), CPU) if is_array(part) else part for part in index)
-    np.broadcast_to(np.False_, shape)[plain]
+    try:
+        np.broadcast_to(np.False_, shape)[plain]
+    except IndexError as error:
+        raise IndexError(f"index: {_misfit(shape, plain) or error}") from None
+
+
+def _misfit(shape: tuple[int, ...], index: tuple[Any, ...]) -> str | None:
+    """What is wrong with ``index``: one of its parts, or that there are too many."""
+
+    def axes_of(part: Any) -> int:
+        if part is None or part is Ellipsis or isinstance(part, bool):
+            return 0
+        return part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1
+
+    taken = sum(map(axes_of, index))
+    if taken > len(shape):
+        return f"got {taken} indices for a tensor of shape {shape}, expected at most {len(shape)}"
+    axis = 0
+    for part in index:
+        span = shape[axis : axis + axes_of(part)]
+        axis += len(shape) - taken if part is Ellipsis else len(span)
+        if isinstance(part, np.ndarray) and part.dtype == bool:
+            if part.shape != span:
+                return f"got a mask of shape {part.shape}, expected {span} (of {shape})"
+        elif span and not isinstance(part, slice):
+            numbers, n = np.asarray(part), span[0]
+            wrong = numbers[(numbers < -n) | (numbers >= n)]
+            if wrong.size:
+                expected = f"expected {-n} to {n - 1}" if n else "which has no elements"
+                return f"got {wrong[0]} for axis {axis - 1} of the shape {shape}, {expected}"
+    arrays = [part.shape for part in index if isinstance(part, np.ndarray)]
+    return f"got arrays of shapes {arrays}, which do not broadcast" if len(arrays) > 1 else None

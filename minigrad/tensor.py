@@ -17,11 +17,20 @@ from .backend import Array, Device, device_of, is_array, on_device_of, to_device
 from .core.autograd import apply, backward
 from .core.hooks import watched
 from .core.versions import mark_written
-from .methods import Arithmetic, Exchange, InPlace, Products, Reductions, Shapes
+from .methods import (
+    Arithmetic,
+    Comparisons,
+    Exchange,
+    Indexing,
+    InPlace,
+    Products,
+    Reductions,
+    Shapes,
+)
 from .ops.axes import normalize_dim
 
 
-class Tensor(Arithmetic, Products, Reductions, Shapes, InPlace, Exchange):
+class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, InPlace, Exchange):
     """An n-dimensional array, its gradient, and the operation it came from.
 
     Args:

@@ -247,4 +247,6 @@ def test_import_minigrad_loads_little_beside_numpy() -> None:
     # Parts of the standard library that cost as much as all of minigrad's own files.
     slow = {"asyncio", "email", "http.client", "importlib.metadata", "multiprocessing", "unittest"}
     assert not foreign & slow
-    assert len(foreign) <= 12, sorted(foreign)
+    # Accelerators (_bisect) and parts (urllib.parse) come and go with the version of Python.
+    libraries = {name.partition(".")[0] for name in foreign if not name.startswith("_")}
+    assert len(libraries) <= 12, sorted(libraries)

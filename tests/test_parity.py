@@ -100,6 +100,10 @@ case("clamp max", lambda L, F, x: L.clamp(x, max=0.1), A)
 case("clamp crossed", lambda L, F, x: x.clamp(0.5, -0.5), A)
 case("where", lambda L, F, m, a, b: L.where(m, a, b), MASK, A, B)
 case("where number", lambda L, F, m, a: L.where(m, a, 2.0), MASK, A)
+for a, b in BROADCASTS:
+    b = np.sign(b) * (np.abs(b) + 0.3)
+    case(f"remainder {a.shape} {b.shape}", lambda L, F, a, b: L.remainder(a, b), a, b, second=False)
+case("x % 0.4", lambda L, F, x: x % 0.4, A, second=False)  # PyTorch: not connected
 case("where number first", lambda L, F, m, a: L.where(m, 2.0, a), MASK[0], A)
 
 # --------------------------------------------------------------------------------- reductions
@@ -179,6 +183,10 @@ INDICES = {
     "pairs": ([0, 2], [1, -1]),
     "columns": (slice(None), [0, 0, 3]),
     "nothing": slice(1, 1),
+    "an element": (1, -2),
+    "True": True,
+    "False": (slice(None), False),
+    "a row and columns": (1, [0, 3, 0]),
 }
 for name, index in INDICES.items():
     case(f"index {name}", lambda L, F, x, i=index: x[i], A)
@@ -450,6 +458,15 @@ OF_ONE: dict[str, Callable[..., Any]] = {
     "cat": lambda L, x: L.cat([x, x]),
     "index": lambda L, x: x[:, 1],
     "relu": no_bool(lambda L, x: x.relu()),
+    "// 3": no_bool(lambda L, x: x // 3),
+    "% 3": no_bool(lambda L, x: x % 3),
+    "% 0.75": no_bool(lambda L, x: x % 0.75),
+    "7 //": no_bool(lambda L, x: 7 // (x * x + 1)),
+    "where two numbers": lambda L, x: L.where(x > 0, 1, 2.5),
+    "where two integers": lambda L, x: L.where(x > 0, 1, 2),
+    "x > 0 & x < 5": lambda L, x: (x > 0) & (x < 5),
+    "x > 0 | True": lambda L, x: (x > 0) | True,
+    "x > 0 ^ 1": lambda L, x: (x > 0) ^ 1,
 }
 OF_TWO: dict[str, Callable[..., Any]] = {
     "+": lambda L, a, b: a + b,
@@ -457,6 +474,8 @@ OF_TWO: dict[str, Callable[..., Any]] = {
     "/": lambda L, a, b: a / (b * b + 1),
     "maximum": lambda L, a, b: L.maximum(a, b),
     "where": lambda L, a, b: L.where(a > 0, a, b),
+    "//": lambda L, a, b: L.floor_divide(a, b * b + 1),
+    "%": lambda L, a, b: L.remainder(a, b * b + 1),
     "<": lambda L, a, b: a < b,
     "cat": lambda L, a, b: L.cat([a, b]),
     "stack": lambda L, a, b: L.stack([a, b]),
@@ -484,6 +503,58 @@ def test_types_of_two(first, second, name):
     same(OF_TWO[name](mg, mg.tensor(a), mg.tensor(b)), expected, 2e-3, name)
 
 
+# ------------------------------------------------------------------ integers, slices and arrays
+
+
+def drawn_index(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """A tuple of integers, slices, None, booleans, index lists of one length, and one mask."""
+    n, parts, axis = int(rng.integers(1, 3)), [], 0
+    while axis < len(shape):
+        length, kind = shape[axis], int(rng.integers(0, 8))
+        if kind <= 1:
+            parts.append(int(rng.integers(-length, length)))
+        elif kind <= 3:
+            parts.append(rng.integers(-length, length, n).tolist())
+        elif kind == 4:
+            mask = np.zeros(length, bool)
+            mask[rng.permutation(length)[:n]] = True
+            parts.append(mask.tolist())
+        elif kind == 5:
+            parts.append(None if rng.integers(2) else True)
+            continue
+        else:
+            parts.append(slice(int(rng.integers(0, length)), None, int(rng.integers(1, 3))))
+        axis += 1
+        if rng.integers(8) == 0:
+            break
+    return tuple(parts)
+
+
+def test_indices_of_all_kinds_beside_each_other():
+    """The same elements, in the same order of axes, to read and to write; and where one refuses
+    an index, both do."""
+    rng, read = np.random.default_rng(1), 0
+    values = np.arange(3.0 * 4 * 5 * 2).reshape(3, 4, 5, 2)
+    for _ in range(600):
+        index = drawn_index(rng, values.shape)
+        x, t = mg.tensor(values), torch.tensor(values)
+        try:
+            expected = t[index]
+        except IndexError:
+            with pytest.raises(IndexError):
+                x[index]
+            continue
+        same(x[index], expected, 0, str(index))
+        fresh = rng.standard_normal(expected.shape)
+        x[index], t[index] = mg.tensor(fresh), torch.tensor(fresh)
+        # Where an index names an element twice, either value may win.
+        named = torch.arange(values.size).reshape(values.shape)[index].reshape(-1)
+        if len(named.unique()) == len(named):
+            same(x, t, 0, str(index))
+        read += 1
+    assert read > 300
+
+
 # ------------------------------------------------------------------------------- kinks and limits
 
 KINKS: dict[str, tuple[Callable[..., Any], list[float]]] = {
@@ -504,7 +575,14 @@ KINKS: dict[str, tuple[Callable[..., Any], list[float]]] = {
     "x ** 0": (lambda L, F, x: x**0, [0.0, 2.0]),
     "x ** 1": (lambda L, F, x: x**1, [0.0, 2.0]),
     "x ** x": (lambda L, F, x: x ** (x * 1), [0.0, 2.0]),
-    "0 ** x": (lambda L, F, x: 0**x, [0.0, 2.0]),
+    "0 ** x": (lambda L, F, x: 0**x, [0.0, 2.0, -1.5]),
+    "amax of NaN": (lambda L, F, x: x.amax(), [2.0, np.nan, 1.0]),
+    "abs of NaN": (lambda L, F, x: x.abs(), [np.nan, -1.0]),
+    "elu of NaN": (lambda L, F, x: F.elu(x), [np.nan, -1.0]),
+    "std and its derivative": (
+        lambda L, F, x: L.stack([x.std(), (x * 2).std(correction=0)]),
+        [1.5, 1.5],
+    ),
     "logsumexp": (lambda L, F, x: x.logsumexp(0), [-np.inf, 1e4, -1e4]),
     "softmax": (lambda L, F, x: x.softmax(0), [-np.inf, 1e4, -1e4]),
     "log_softmax": (lambda L, F, x: x.log_softmax(0)[1:], [-np.inf, 1e4, -1e4]),
@@ -528,6 +606,30 @@ def test_kinks_and_limits(name):
     g = np.asarray(np.random.default_rng(3).standard_normal(y.shape))
     (dx,), (dt,) = mg.grad(y, x, mg.tensor(g)), torch.autograd.grad(u, t, torch.tensor(g))
     same(dx, dt, 1e-12, "gradient")
+
+
+STRAIGHT = {
+    "abs": lambda L, F, x: x.abs(),
+    "relu": lambda L, F, x: x.relu(),
+    "leaky_relu": lambda L, F, x: F.leaky_relu(x),
+    "remainder": lambda L, F, x: L.remainder(x * 1, x + 3),
+    "std of equals": lambda L, F, x: (x * 0).std(),
+}
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_second_derivatives_that_are_zeros(name):
+    """Zeros that are there: without ``allow_unused``."""
+    values = np.array([-2.5, 0.0, 1.5])
+    x, t = mg.tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+    function = STRAIGHT[name]
+    (dx,) = mg.grad(function(mg, F, x).sum(), x, create_graph=True)
+    (dt,) = torch.autograd.grad(function(torch, TF, t).sum(), t, create_graph=True)
+    same(dx, dt, 1e-12, "gradient")
+    weights = np.array([3.0, 5.0, 7.0])
+    (ddx,) = mg.grad((dx * mg.tensor(weights)).sum(), x)
+    (ddt,) = torch.autograd.grad((dt * torch.tensor(weights)).sum(), t)
+    same(ddx, ddt, 1e-12, "second derivative")
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7])

@@ -213,9 +213,26 @@ def test_copy_fill_zero_and_assignment():
 
 def test_in_place_keeps_the_type():
     counts = mg.tensor([1, 2])
-    with pytest.raises(TypeError, match="casting"):
+    with pytest.raises(TypeError, match="add_: a tensor of int64 cannot hold the result, which"):
         counts += 0.5
+    with pytest.raises(TypeError, match=r"div_: .* which is floating"):
+        counts /= 2
+    with pytest.raises(TypeError, match=r"mul_: a tensor of bool cannot hold .* which is int64"):
+        mg.tensor([True]).mul_(counts)
+    with pytest.raises(TypeError, match=r"sub_: .*boolean"):
+        mg.tensor([True]).sub_(mg.tensor([True]))
     assert counts.tolist() == [1, 2]
+
+
+def test_integers_of_another_size_go_in_in_place():
+    """As in PyTorch: a result that is too large wraps around, as in the small type itself."""
+    small = mg.tensor([100, 7], dtype=mg.uint8)
+    small *= mg.tensor([3, 2])
+    assert small.tolist() == [300 % 256, 14]
+    small -= mg.tensor([50, 2], dtype=mg.int16)
+    assert small.tolist() == [(44 - 50) % 256, 12]
+    assert small.dtype == np.uint8
+    assert small.fill_(mg.tensor(3)).tolist() == [3, 3]
 
 
 # ------------------------------------------------------------------------- copies and files

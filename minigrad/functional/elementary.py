@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..core.autograd import apply
+from ..methods.arguments import pair
 from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 
@@ -44,6 +45,8 @@ add = _function(Tensor.add)
 sub = _function(Tensor.sub)
 mul = _function(Tensor.mul)
 div = _function(Tensor.div)
+floor_divide = _function(Tensor.floor_divide)
+remainder = _function(Tensor.remainder)
 pow = _function(Tensor.pow)
 neg = _function(Tensor.neg)
 abs = _function(Tensor.abs)
@@ -91,23 +94,26 @@ relu = _function(Tensor.relu)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """``input`` where ``condition`` holds, else ``other``; either may be a Python number.
+    """``input`` where ``condition`` holds, else ``other``; they may be Python numbers.
 
-    The three broadcast.
+    The three broadcast. Two numbers make float32, or int64 of integers.
 
     Raises:
-        TypeError: the condition is no boolean Tensor, or neither of the others is a Tensor, or one
-            of them is neither a Tensor nor a number.
+        TypeError: the condition is no boolean Tensor, or one of the others is neither a Tensor nor
+            a number.
         ValueError: the shapes do not broadcast.
     """
     if not isinstance(condition, Tensor) or condition.dtype != np.bool_:
         kind = getattr(condition, "dtype", type(condition).__name__)
         raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
-    if not isinstance(input, Tensor):
-        if not isinstance(other, Tensor):
-            raise TypeError("where: got two numbers, expected at least one Tensor to choose from")
+    if isinstance(input, Tensor):
+        return input.where(condition, other)
+    if isinstance(other, Tensor):
         return other.where(~condition, input)
-    return input.where(condition, other)
+    _, number = pair(condition, other, "where")
+    if number is NotImplemented:
+        raise TypeError(f"where: other is a {type(other).__name__}, expected a Tensor or a number")
+    return number.where(~condition, input)
 
 
 # ----------------------------------------------------------------------------------- joining

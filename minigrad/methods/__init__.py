@@ -10,7 +10,9 @@ Names and arguments are PyTorch's. ``axis`` and ``keepdims``, NumPy's spelling o
 
 from .arguments import as_shape
 from .arithmetic import Arithmetic
+from .comparisons import Comparisons
 from .exchange import Exchange
+from .indexing import Indexing
 from .inplace import InPlace
 from .products import Products
 from .reductions import Reductions
@@ -18,8 +20,10 @@ from .shape import Shapes
 
 __all__ = [
     "Arithmetic",
+    "Comparisons",
     "Exchange",
     "InPlace",
+    "Indexing",
     "Products",
     "Reductions",
     "Shapes",

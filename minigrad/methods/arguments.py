@@ -1,4 +1,4 @@
-"""How the methods of a Tensor take their arguments: numbers, other Tensors, axes, indices."""
+"""How the methods of a Tensor take their arguments: numbers, other Tensors, axes."""
 
 import functools
 from collections.abc import Callable
@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..arrays import check_index
-from ..backend import device_of, is_array, on_device_of, to_device
+from ..backend import array_module, is_array, on_device_of
 from ..core.autograd import apply
 from ..core.op import Op
 from ..core.variable import Variable
@@ -90,36 +89,42 @@ def narrowed(result: Any, x: Variable) -> Any:
     return result.half() if x.array.dtype == np.float16 else result
 
 
+def pair(x: Any, other: Any, name: str) -> tuple[Any, Any]:
+    """``x`` and ``other`` as two Tensors whose types go together, or NotImplemented twice. A number
+    takes the type of ``x``; where it does not fit into that, ``x`` takes a larger one."""
+    other = operand(other, name)
+    if other is NotImplemented:
+        return other, other
+    if isinstance(other, Variable):
+        return promoted(x, other), promoted(other, x)
+    if isinstance(other, float):
+        x = floating(x)
+    elif not isinstance(other, bool):
+        x = counted(x)
+    with on_device_of(x.array):
+        return x, x.from_array(array_module(x.array).full((), other, x.array.dtype))
+
+
+def apply_pair(op: Op, a: Any, b: Any, name: str) -> Any:
+    """``op`` of two Tensors, with an error that names ``name`` where they do not broadcast."""
+    try:
+        return apply(op, a, b)
+    except ValueError:
+        check_broadcast(name, a.array.shape, b.array.shape)
+        raise
+
+
+def check_broadcast(name: str, *shapes: tuple[int, ...]) -> None:
+    """Raise a ValueError that says why operands of these shapes do not go together, if so."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"{name}: shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast: "
+            f"counted from the right, axes must be equal or one of them 1"
+        ) from None
+
+
 def unary(op: Op, x: Any) -> Any:
     """``op`` of one Tensor of floating type."""
     return apply(op, floating(x))
-
-
-def plain_index(x: Variable, index: Any) -> tuple[Any, ...]:
-    """``index`` as the array library takes it: a tuple, without Tensors and lists."""
-    device = device_of(x.array)
-    parts = index if isinstance(index, tuple) else (index,)
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, Variable):
-            part = part.array
-        elif isinstance(part, list | tuple | range):
-            part = np.asarray(part)
-        if not is_array(part):
-            return part
-        if part.size == 0 and part.dtype.kind == "f":
-            part = part.astype(np.int64)  # an empty list has no type of its own
-        if part.dtype.kind not in "iub":
-            raise TypeError(f"index: an array of {part.dtype}, expected integers or booleans")
-        with on_device_of(part):
-            part = part.copy()  # because backward reads it again
-        return to_device(part, device)
-
-    found = tuple(map(plain, parts))
-    if device != "cpu" and any(map(is_array, found)):
-        given = (part.array if isinstance(part, Variable) else part for part in parts)
-        check_index(  # CuPy would read another element in silence
-            x.array.shape,
-            tuple(g if is_array(g) else f for g, f in zip(given, found, strict=True)),
-        )
-    return found

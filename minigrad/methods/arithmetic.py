@@ -1,15 +1,28 @@
-"""Elementwise arithmetic and comparisons, as methods and operators."""
+"""Elementwise arithmetic, as methods and operators."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from .. import ops
-from ..backend import array_module, device_of, on_device_of
+from ..backend import CPU, device_of
 from ..core.autograd import apply
+from ..core.op import Op
 from ..core.variable import Variable
-from .arguments import Scalar, counted, floating, operand, promoted, tensor_operand, unary
+from .arguments import (
+    Scalar,
+    apply_pair,
+    check_broadcast,
+    counted,
+    floating,
+    operand,
+    pair,
+    promoted,
+    unary,
+)
+
+_NEGATIVE_POWER = "pow: an integer to a negative power is not an integer; use .float()"
 
 
 class Arithmetic(Variable):
@@ -32,15 +45,8 @@ class Arithmetic(Variable):
             a, b = promoted(a, b), promoted(b, a)
         try:
             return apply(on_tensor(), a, b)
-        except ValueError as error:
-            shapes = tuple(a.array.shape), tuple(b.array.shape)
-            try:
-                np.broadcast_shapes(*shapes)
-            except ValueError:
-                raise ValueError(
-                    f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast: counted from "
-                    f"the right, axes must be equal or one of them 1"
-                ) from error
+        except ValueError:
+            check_broadcast(name, a.array.shape, b.array.shape)
             raise
 
     def __add__(self, other: Any) -> Self:
@@ -52,6 +58,8 @@ class Arithmetic(Variable):
         return self._binary(other, ops.Sub, lambda c: ops.AddScalar(-c), "sub")
 
     def __rsub__(self, other: Any) -> Self:
+        if isinstance(other, Variable):  # self is of a subclass
+            return Arithmetic.__sub__(cast(Arithmetic, other), self)
         return self._binary(other, ops.Sub, ops.ScalarSub, "sub")
 
     def __mul__(self, other: Any) -> Self:
@@ -64,13 +72,52 @@ class Arithmetic(Variable):
         return floating(a)._binary(other, ops.Div, ops.DivScalar, "div")
 
     def __rtruediv__(self, other: Any) -> Self:
+        if isinstance(other, Variable):
+            return Arithmetic.__truediv__(cast(Arithmetic, other), self)
         return self.reciprocal() * other
 
+    def __floordiv__(self, other: Any) -> Self:
+        return self._divide(ops.FloorDivide(), pair(self, other, "floor_divide"), "floor_divide")
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        b, a = pair(self, other, "floor_divide")
+        return self._divide(ops.FloorDivide(), (a, b), "floor_divide")
+
+    def __mod__(self, other: Any) -> Self:
+        return self._divide(ops.Remainder(), pair(self, other, "remainder"), "remainder")
+
+    def __rmod__(self, other: Any) -> Self:
+        b, a = pair(self, other, "remainder")
+        return self._divide(ops.Remainder(), (a, b), "remainder")
+
+    def _divide(self, op: Op, operands: tuple[Any, Any], name: str) -> Any:
+        a, b = operands
+        if a is NotImplemented:
+            return a
+        if a.array.dtype == b.array.dtype == np.bool_:
+            a, b = counted(a), counted(b)
+        # Of a GPU this would have to be read back; there the result is the array library's.
+        if b.array.dtype.kind != "f" and device_of(b.array) == CPU and not b.array.all():
+            raise ZeroDivisionError(f"{name}: integers are divided by 0")
+        return apply_pair(op, a, b, name)
+
     def __pow__(self, other: Any) -> Self:
-        return self._binary(other, ops.Pow, ops.PowScalar, "pow")
+        if isinstance(other, int) and other < 0 and self.array.dtype.kind in "iu":
+            raise ValueError(_NEGATIVE_POWER)
+        return self._power(other, ops.PowScalar)
 
     def __rpow__(self, other: Any) -> Self:
-        return self._binary(other, ops.Pow, ops.ScalarPow, "pow")
+        if isinstance(other, Variable):
+            return Arithmetic.__pow__(cast(Arithmetic, other), self)
+        return self._power(other, ops.ScalarPow)
+
+    def _power(self, other: Any, on_number: Callable[[Any], Op]) -> Any:
+        try:
+            return self._binary(other, ops.Pow, on_number, "pow")
+        except ValueError as error:
+            if "negative" in str(error):  # NumPy's, of Tensors
+                raise ValueError(_NEGATIVE_POWER) from None
+            raise
 
     def __neg__(self) -> Self:
         return apply(ops.Neg(), self)
@@ -97,8 +144,28 @@ class Arithmetic(Variable):
         """self / other, elementwise; integers give floating results."""
         return self / other
 
+    def floor_divide(self, other: Any) -> Self:
+        """The quotient rounded down, elementwise: ``self // other``. Its gradient is 0.
+
+        Raises:
+            ZeroDivisionError: an integer is divided by 0 (on a GPU it is not noticed).
+        """
+        return self // other
+
+    def remainder(self, other: Any) -> Self:
+        """self - other * (self // other), elementwise: ``self % other``, of the divisor's sign.
+
+        Raises:
+            ZeroDivisionError: an integer is divided by 0 (on a GPU it is not noticed).
+        """
+        return self % other
+
     def pow(self, exponent: Any) -> Self:
-        """self ** exponent, elementwise; the exponent is a number or a Tensor."""
+        """self ** exponent, elementwise; the exponent is a number or a Tensor.
+
+        Raises:
+            ValueError: an integer to a negative power, which is none.
+        """
         return self**exponent
 
     def neg(self) -> Self:
@@ -152,91 +219,3 @@ class Arithmetic(Variable):
     def relu(self) -> Self:
         """max(self, 0), elementwise."""
         return apply(ops.ReLU(), self)
-
-    def clamp(self, min: Scalar | None = None, max: Scalar | None = None) -> Self:
-        """Limited to [min, max], elementwise; either bound may be left out.
-
-        Raises:
-            TypeError: a bound is not a number (for Tensors there are ``maximum`` and ``minimum``).
-            ValueError: both bounds are missing.
-        """
-        if min is None and max is None:
-            raise ValueError("clamp: got neither min nor max, expected at least one")
-        low, high = (b.item() if isinstance(b, np.generic) else b for b in (min, max))
-        for bound in (low, high):
-            if not isinstance(bound, (int, float, type(None))):
-                raise TypeError(
-                    f"clamp: a bound is a {type(bound).__name__}, expected a number; "
-                    f"for Tensors use maximum and minimum"
-                )
-        x = floating(self) if isinstance(low, float) or isinstance(high, float) else self
-        return apply(ops.Clamp(low, high), x)
-
-    def maximum(self, other: Variable) -> Self:
-        """The larger of two Tensors, elementwise."""
-        return self._binary(tensor_operand(other, "maximum"), ops.Maximum, ops.AddScalar, "maximum")
-
-    def minimum(self, other: Variable) -> Self:
-        """The smaller of two Tensors, elementwise."""
-        return self._binary(tensor_operand(other, "minimum"), ops.Minimum, ops.AddScalar, "minimum")
-
-    def where(self, condition: Variable, other: Any) -> Self:
-        """self where ``condition`` (a boolean Tensor) holds, else ``other``."""
-        if not isinstance(condition, Variable) or condition.array.dtype != bool:
-            kind = getattr(condition, "dtype", type(condition).__name__)
-            raise TypeError(f"where: the condition is {kind}, expected a boolean Tensor")
-        if not isinstance(other, Variable):
-            number = operand(other, "where")
-            if not isinstance(number, (bool, int, float)):
-                raise TypeError(
-                    f"where: other is a {type(other).__name__}, expected a Tensor or a number"
-                )
-            xp, x = array_module(self.array), self
-            if isinstance(number, float):
-                x = floating(self)
-            elif not isinstance(number, bool):
-                x = counted(self)
-            with on_device_of(x.array):
-                filled = self.from_array(xp.asarray(number, dtype=x.array.dtype))
-            return apply(ops.Where(), condition, x, filled)
-        return apply(ops.Where(), condition, promoted(self, other), promoted(other, self))
-
-    # --------------------------------------------------------------------- comparisons
-
-    def _compare(self, other: Any, function: Callable[[Any, Any], Any], name: str) -> Any:
-        other = operand(other, name)
-        if other is NotImplemented:
-            return other
-        if isinstance(other, Variable):
-            if device_of(self.array) != device_of(other.array):
-                raise TypeError(
-                    f"{name}: one operand is on {device_of(self.array)}, the other on "
-                    f"{device_of(other.array)}; move one with .to(...)"
-                )
-            other = other.array
-        with on_device_of(self.array):
-            return self.from_array(function(self.array, other))
-
-    def __lt__(self, other: Any) -> Self:
-        return self._compare(other, lambda a, b: a < b, "<")
-
-    def __le__(self, other: Any) -> Self:
-        return self._compare(other, lambda a, b: a <= b, "<=")
-
-    def __gt__(self, other: Any) -> Self:
-        return self._compare(other, lambda a, b: a > b, ">")
-
-    def __ge__(self, other: Any) -> Self:
-        return self._compare(other, lambda a, b: a >= b, ">=")
-
-    def __eq__(self, other: Any) -> Self:  # type: ignore[override]
-        return self._compare(other, lambda a, b: a == b, "==")
-
-    def __ne__(self, other: Any) -> Self:  # type: ignore[override]
-        return self._compare(other, lambda a, b: a != b, "!=")
-
-    def __invert__(self) -> Self:
-        with on_device_of(self.array):
-            return self.from_array(~self.array)
-
-    __hash__ = object.__hash__  # by identity: __eq__ compares elements

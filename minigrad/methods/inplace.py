@@ -10,13 +10,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays import as_array
+from ..arrays import as_array, check_index
 from ..backend import Array, array_module, device_of, on_device_of
 from ..core.gradmode import mode
 from ..core.variable import Variable
 from ..core.versions import mark_written
 from ..events import tell
-from .arguments import plain_index
+from .indexing import index_parts, index_steps
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of an array, and of a number ()."""
+    return tuple(getattr(value, "shape", ()))
 
 
 class InPlace(Variable):
@@ -37,7 +42,7 @@ class InPlace(Variable):
         mark_written(self.array)
         return self
 
-    def _operand(self, other: Any, name: str) -> Any:
+    def _operand(self, other: Any, name: str, role: str = "other operand") -> Any:
         """The other operand of a change in place, as an array or number."""
         if isinstance(other, Variable):
             if device_of(other.array) != device_of(self.array):
@@ -50,15 +55,39 @@ class InPlace(Variable):
         if isinstance(other, (bool, int, float, np.generic)):
             return other
         raise TypeError(
-            f"{name}: the other operand is a {type(other).__name__}, expected a Tensor or a number"
+            f"{name}: the {role} is a {type(other).__name__}, expected a Tensor or a number"
+        )
+
+    def _misfit(self, name: str, value: Any, role: str = "other operand") -> ValueError:
+        return ValueError(
+            f"{name}: the {role} has shape {shape_of(value)}, expected {tuple(self.array.shape)} "
+            f"or one that broadcasts to it"
         )
 
     def _update(self, name: str, other: Any, ufunc: str) -> Self:
         value = self._operand(other, name)
         function = getattr(array_module(self.array), ufunc)
+        integers = (
+            ufunc != "true_divide"
+            and self.array.dtype.kind in "iu"
+            and hasattr(value, "dtype")
+            and value.dtype.kind in "iub"
+        )
 
         def change(array: Array) -> None:
-            function(array, value, out=array, casting="same_kind")
+            try:  # integers of any size go into integers of any other, as in PyTorch
+                function(array, value, out=array, casting="unsafe" if integers else "same_kind")
+            except ValueError:
+                raise self._misfit(name, value) from None
+            except TypeError as error:
+                kind = np.result_type(array.dtype, getattr(value, "dtype", value))
+                if kind == array.dtype == np.bool_:
+                    raise TypeError(f"{name}: {error}") from None
+                result = "floating" if ufunc == "true_divide" else kind
+                raise TypeError(
+                    f"{name}: a tensor of {array.dtype} cannot hold the result, which is {result}; "
+                    f"make a new tensor (y = y * 0.5), or convert this one first (.float())"
+                ) from None
 
         return self._write(name, change, other)
 
@@ -95,14 +124,36 @@ class InPlace(Variable):
         return self._write("copy_", lambda mine: mine.__setitem__(Ellipsis, array), source)
 
     def fill_(self, value: Any) -> Self:
-        """Set every element to ``value``."""
-        return self._write("fill_", lambda mine: mine.fill(value))
+        """Set every element to ``value``: a number, or a Tensor without axes."""
+        number = self._operand(value, "fill_", "value")
+        if shape_of(number):
+            raise ValueError(
+                f"fill_: the value has shape {shape_of(number)}, expected a number or a Tensor "
+                f"without axes; copy_ broadcasts"
+            )
+        return self._write("fill_", lambda mine: mine.fill(number), value)
 
     def zero_(self) -> Self:
         """Set every element to 0."""
         return self.fill_(0)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        operand = self._operand(value, "setitem")
-        where = plain_index(self, index)
-        self._write("setitem", lambda mine: mine.__setitem__(where, operand), value)
+        operand = self._operand(value, "setitem", "value")
+        parts = index_parts(index)
+        first, then = index_steps(self.array, parts)
+
+        def change(mine: Array) -> None:
+            try:
+                part = mine[first] if first else mine  # a view
+                part[then] = operand
+            except IndexError:
+                check_index(mine.shape, parts)  # which says more
+                raise
+            except ValueError:
+                shape = np.broadcast_to(np.False_, mine.shape)[first or ...][then].shape
+                raise ValueError(
+                    f"setitem: the value has shape {shape_of(operand)}, expected {shape} or one "
+                    f"that broadcasts to it"
+                ) from None
+
+        self._write("setitem", change, value)

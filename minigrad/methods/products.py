@@ -35,6 +35,9 @@ class Products(Variable):
             ) from None
         return apply(ops.MatMul(), promoted(a, b), promoted(b, a))
 
+    def __rmatmul__(self, other: Any) -> Self:
+        return Products.__matmul__(tensor_operand(other, "matmul"), self)  # self is of a subclass
+
     def matmul(self, other: Variable) -> Self:
         """The matrix product self @ other; stacks of matrices broadcast, vectors are allowed."""
         return self @ other

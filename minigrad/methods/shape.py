@@ -1,23 +1,19 @@
-"""Other shapes, other orders of axes, and reading parts of a tensor."""
+"""Other shapes and other orders of axes."""
 
 import math
-from collections.abc import Iterator
 from typing import Any, Self
 
-import numpy as np
-
 from .. import ops
-from ..arrays import check_range
-from ..backend import device_of, owner, to_device
+from ..backend import owner
 from ..core.autograd import apply
 from ..core.variable import Variable
 from ..ops.axes import normalize_dim, normalize_dims
 from ..ops.broadcasting import broadcast_to
-from .arguments import Dims, as_dims, as_shape, plain_index, tensor_operand
+from .arguments import Dims, as_dims, as_shape
 
 
 class Shapes(Variable):
-    """The same elements, arranged otherwise or picked out."""
+    """The same elements, arranged otherwise."""
 
     __slots__ = ()
 
@@ -122,85 +118,3 @@ class Shapes(Variable):
     def mT(self) -> Self:
         """Every matrix of a stack transposed: the last two axes exchanged."""
         return self.transpose(-2, -1)
-
-    # ------------------------------------------------------------------------- indexing
-
-    def __getitem__(self, index: Any) -> Self:
-        return apply(ops.GetItem(plain_index(self, index)), self)
-
-    def __len__(self) -> int:
-        if not self.array.ndim:
-            raise TypeError("len: a 0-d tensor has no length")
-        return int(self.array.shape[0])
-
-    def __iter__(self) -> Iterator[Self]:
-        return (self[i] for i in range(len(self)))
-
-    def gather(self, dim: int, index: Variable) -> Self:
-        """y[i][j] = self[index[i][j]][j] for dim = 0, self[i][index[i][j]] for dim = 1, and so on.
-
-        index: integers, with as many axes as self, and no longer than self along the others.
-
-        Raises:
-            ValueError: the shapes do not fit.
-            IndexError: an index is out of range.
-        """
-        x, picks = self.array, tensor_operand(index, "gather").array
-        axis = normalize_dim(dim, x.ndim, "gather")
-        if picks.dtype.kind != "i":
-            raise TypeError(f"gather: the index is {picks.dtype}, expected integers")
-        if picks.ndim != x.ndim or any(
-            n > m for i, (n, m) in enumerate(zip(picks.shape, x.shape, strict=True)) if i != axis
-        ):
-            raise ValueError(
-                f"gather: the index has shape {tuple(picks.shape)}, expected {x.ndim} axes, none "
-                f"but {axis} longer than those of {tuple(x.shape)}"
-            )
-        check_range(picks, x.shape[axis] if x.ndim else 1, "gather", "an index")
-        if not x.ndim:
-            return self.reshape(1)[self.from_array(picks.reshape(1))].reshape(())
-        places = [
-            self.from_array(
-                to_device(
-                    np.arange(n).reshape([-1 if i == k else 1 for k in range(x.ndim)]), device_of(x)
-                )
-            )
-            for i, n in enumerate(picks.shape)
-        ]
-        places[axis] = index
-        return self[tuple(places)]
-
-    def _refuse_0d(self, name: str) -> None:
-        if not self.array.ndim:
-            raise ValueError(f"{name}: the tensor has no axes, expected at least one")
-
-    def split(self, split_size: int | list[int], dim: int = 0) -> tuple[Self, ...]:
-        """Pieces along ``dim``: of ``split_size`` each (the last may be smaller), or of the given
-        lengths."""
-        self._refuse_0d("split")
-        axis = normalize_dim(dim, self.array.ndim, "split")
-        length = self.array.shape[axis]
-        if isinstance(split_size, int):
-            if split_size <= 0:
-                raise ValueError(f"split: split_size is {split_size}, expected at least 1")
-            full, rest = divmod(length, split_size)
-            sizes = [split_size] * full + ([rest] if rest or not full else [])
-        else:
-            sizes = list(split_size)
-            if sum(sizes) != length or min(sizes, default=0) < 0:
-                raise ValueError(f"split: lengths {sizes} do not add up to {length}")
-        pieces, start = [], 0
-        for size in sizes:
-            pieces.append(self[(slice(None),) * axis + (slice(start, start + size),)])
-            start += size
-        return tuple(pieces)
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Self, ...]:
-        """At most ``chunks`` pieces of equal length along ``dim`` (the last may be smaller)."""
-        if chunks <= 0:
-            raise ValueError(f"chunk: chunks is {chunks}, expected at least 1")
-        self._refuse_0d("chunk")
-        length = self.array.shape[normalize_dim(dim, self.array.ndim, "chunk")]
-        if length == 0:
-            return self.split([0] * chunks, dim)
-        return self.split(math.ceil(length / chunks), dim)

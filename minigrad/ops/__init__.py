@@ -40,7 +40,6 @@ from .elementwise import (
     Rsqrt,
     ScalarPow,
     ScalarSub,
-    Sign,
     Sin,
     Sqrt,
     Square,
@@ -54,6 +53,7 @@ from .normalization import BatchNorm, BatchNormEval, LayerNorm
 from .reduction import Amax, Amin, CumSum, LogSumExp, Mean, Std, Sum, Var
 from .selection import Clamp, Masked, Maximum, Minimum, Where
 from .shape import Cat, Move, Permute, Reshape
+from .steps import FloorDivide, Remainder, Sign, Zero
 
 __all__ = [
     "ELU",
@@ -78,6 +78,7 @@ __all__ = [
     "DivScalar",
     "Embedding",
     "Exp",
+    "FloorDivide",
     "GELUTanh",
     "GetItem",
     "Huber",
@@ -106,6 +107,7 @@ __all__ = [
     "PowScalar",
     "ReLU",
     "Reciprocal",
+    "Remainder",
     "Reshape",
     "Rsqrt",
     "ScalarPow",
@@ -128,6 +130,7 @@ __all__ = [
     "Tanh",
     "Var",
     "Where",
+    "Zero",
     "apply",
     "call_op",
     "unbroadcast",

@@ -13,6 +13,7 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from .elementwise import Exp
 from .selection import Clamp, Where, masked
+from .steps import in_steps_of
 
 
 def sigmoid_cap(dtype: Any) -> float:
@@ -68,7 +69,7 @@ class ReLU(Op):
         return array_module(x).maximum(x, 0)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return masked(~(y <= 0), grad)  # also where y is NaN
+        return in_steps_of(y, masked(~(y <= 0), grad))  # also where y is NaN
 
 
 class LeakyReLU(Op):
@@ -83,7 +84,8 @@ class LeakyReLU(Op):
         return array_module(x).where(x > 0, x, x * self.negative_slope)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        return call_op(Where(), x > 0, grad, grad * self.negative_slope)
+        dx = call_op(Where(), x > 0, grad, grad * self.negative_slope)
+        return in_steps_of(x, dx)
 
 
 class ELU(Op):
@@ -104,7 +106,7 @@ class ELU(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         slope = self.alpha * call_op(Exp(), call_op(Clamp(None, 0), x))
-        return call_op(Where(), x > 0, grad, grad * slope)
+        return call_op(Where(), ~(x <= 0), grad, grad * slope)  # 1 at NaN, as in PyTorch
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)

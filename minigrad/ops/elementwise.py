@@ -5,11 +5,16 @@ takes the value PyTorch takes, and says which.
 """
 
 import math
+from typing import Any
+
+import numpy as np
 
 from ..backend import Array, array_module
 from ..core.autograd import call_op
 from ..core.op import Op
 from .broadcasting import unbroadcast
+from .selection import masked
+from .steps import Sign
 
 # ------------------------------------------------------------------------------- two tensors
 
@@ -79,12 +84,18 @@ class Pow(Op):
     ) -> tuple[Array | None, Array | None]:
         da = db = None
         if self.needs_input_grad[0]:
-            exponent = b - (b != 0)  # at a = b = 0, b a^(b-1) would be 0 * inf
-            da = unbroadcast(grad * b * a**exponent, a.shape)
+            # At a = b = 0, b a^(b-1) would be 0 * inf. Any other base gives the 0 that is meant.
+            base = a + (b == 0) * (abs(a) < tiny(a.dtype))
+            da = unbroadcast(grad * b * base ** (b - 1), a.shape)
         if self.needs_input_grad[1]:
             base = a + (a == 0) * (b >= 0)  # a^b log a would be 0 * inf; log 1 = 0 is its limit
             db = unbroadcast(grad * y * call_op(Log(), base), b.shape)
         return da, db
+
+
+def tiny(dtype: Any) -> float:
+    """The smallest number of the type that has all its digits: 1 divided by it is finite."""
+    return float(np.finfo(dtype).tiny)
 
 
 # --------------------------------------------------------------- a tensor and a Python number
@@ -160,7 +171,11 @@ class PowScalar(Op):
 
 
 class ScalarPow(Op):
-    """y = c^x.    dy/dx = c^x log c,  and the limit 0 for c = 0"""
+    """y = c^x.    dy/dx = c^x log c
+
+    For c = 0, y is 0 on the right, 1 at 0 and infinite on the left, and the derivative 0, 0 and
+    -inf: the limits, as in PyTorch.
+    """
 
     saves = ("y",)
 
@@ -171,9 +186,9 @@ class ScalarPow(Op):
         return self.c**x
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        if self.c > 0:
-            return grad * y * math.log(self.c)
-        return grad * y * (0.0 if self.c == 0 else math.nan)
+        if self.c == 0:
+            return masked(~(y <= 1), -grad * y)  # NaN stays NaN
+        return grad * y * (math.log(self.c) if self.c > 0 else math.nan)
 
 
 # ------------------------------------------------------------------------------- one tensor
@@ -271,16 +286,6 @@ class Abs(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad * call_op(Sign(), x)
-
-
-class Sign(Op):
-    """y = -1, 0 or 1.    dy/dx = 0"""
-
-    def forward(self, x: Array) -> Array:
-        return array_module(x).sign(x)
-
-    def backward(self, grad: Array, y: Array, x: Array) -> None:
-        return None
 
 
 class Sin(Op):

@@ -14,7 +14,7 @@ from ..core.op import Op
 from .axes import keep_dims
 from .broadcasting import add_up, broadcast_to, wide
 from .elementwise import Cast, Exp
-from .selection import masked
+from .selection import Where, masked
 
 
 class Reduction(Op):
@@ -119,12 +119,14 @@ class Std(Var):
         return array_module(x).sqrt(super().forward(x))
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        scale = grad * self.weight(x) / (y + (y == 0))  # where y = 0, x - mean is 0 as well
+        # Where y = 0, x - mean is 0 as well; to the second order too, by PyTorch's convention.
+        scale = masked(y != 0, grad * self.weight(x) / (y + (y == 0)))
         return scale.reshape(self.kept_shape(x)) * self.centre(x)
 
 
 class Extremum(Reduction):
-    """y = the largest or smallest of x. Where several are, they share the gradient equally."""
+    """y = the largest or smallest of x. Where several are, they share the gradient equally; where
+    y is NaN, each gets NaN."""
 
     saves = ("y", "x")
 
@@ -138,9 +140,11 @@ class Extremum(Reduction):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         kept = self.kept_shape(x)
-        attained = x == y.reshape(kept)
+        y = y.reshape(kept)
+        attained = (x == y) | (y != y)
         ties = add_up(call_op(Cast(bool, grad.dtype), attained), self.axes(x), keepdims=True)
-        return masked(attained, grad.reshape(kept) / ties)
+        share = call_op(Where(), y == y, grad.reshape(kept) / ties, y)
+        return masked(attained, share)
 
 
 class Amax(Extremum):

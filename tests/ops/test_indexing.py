@@ -97,12 +97,12 @@ def test_a_gradient_of_half_precision_adds_up():
     [
         (3, IndexError, "3"),
         ([0, 7], IndexError, "7"),
-        ((0, 0, 0), IndexError, "too many"),
+        ((0, 0, 0), IndexError, "got 3 indices"),
         (mg.tensor([0.5]), TypeError, "index: an array of float32, expected integers or booleans"),
         ([0.5], TypeError, "index: an array of float64, expected integers or booleans"),
-        (np.array([True, False]), IndexError, "boolean"),
-        ("a", IndexError, "valid indices"),
-        (1.5, IndexError, "valid indices"),
+        (np.array([True, False]), IndexError, "a mask of shape"),
+        ("a", IndexError, "expected integers"),
+        (1.5, IndexError, "expected integers"),
     ],
 )
 def test_indices_that_do_not_fit(index, error, message):

@@ -1,0 +1,67 @@
+"""Operations that go in steps, or are level: their derivative is 0 wherever there is one.
+
+PyTorch sends zeros through them, and not nothing, so that the second derivative of |x| is zeros and
+no error. Hence ``Zero``: it passes the connection on, to any order.
+"""
+
+from typing import Any
+
+from ..backend import Array, array_module
+from ..core.autograd import call_op
+from ..core.op import Op
+from ..core.variable import is_tensor
+from .broadcasting import unbroadcast
+
+
+class Zero(Op):
+    """y = 0 for every element of x.    dy/dx = 0"""
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).zeros_like(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return call_op(Zero(), grad)
+
+
+def in_steps_of(x: Any, value: Any) -> Any:
+    """``value``, which follows x in steps (a mask of x, say), with the derivative 0 to x recorded
+    where the pass is."""
+    return value + call_op(Zero(), x) if is_tensor(value) else value
+
+
+class Sign(Op):
+    """y = -1, 0 or 1, and 0 of NaN, as in PyTorch.    dy/dx = 0"""
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.where(x == x, xp.sign(x), 0)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return call_op(Zero(), grad)
+
+
+class FloorDivide(Op):
+    """y = floor(a / b).    dy/da = dy/db = 0"""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a // b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        zero = call_op(Zero(), grad)
+        return unbroadcast(zero, a.shape), unbroadcast(zero, b.shape)
+
+
+class Remainder(Op):
+    """y = a - b floor(a / b): in [0, b) for b > 0, in (b, 0] for b < 0.
+
+    floor(a / b) is level between its steps, so    dy/da = 1,  dy/db = -floor(a / b)
+    """
+
+    saves = ("a", "b")
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a % b
+
+    def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        quotient = call_op(FloorDivide(), a, b)
+        return unbroadcast(grad, a.shape), unbroadcast(-grad * quotient, b.shape)
