@@ -133,7 +133,7 @@ def gradients(
         step, free = watch.around(step, free), None
     before, mode.enabled = mode.enabled, create_graph
     try:
-        with on_device_of(seeds[0].array):
+        with on_device_of(seeds[0].array), np.errstate(all="ignore"):  # IEEE's inf and NaN
             leaf_grads = backpropagate(grads, step, free)
             for leaf, grad in leaf_grads.items():
                 if leaf.hooks:

@@ -59,7 +59,7 @@ class Arithmetic(Variable):
 
     def __rsub__(self, other: Any) -> Self:
         if isinstance(other, Variable):  # self is of a subclass
-            return Arithmetic.__sub__(cast(Arithmetic, other), self)
+            return cast(Any, Arithmetic).__sub__(other, self)
         return self._binary(other, ops.Sub, ops.ScalarSub, "sub")
 
     def __mul__(self, other: Any) -> Self:
@@ -73,7 +73,7 @@ class Arithmetic(Variable):
 
     def __rtruediv__(self, other: Any) -> Self:
         if isinstance(other, Variable):
-            return Arithmetic.__truediv__(cast(Arithmetic, other), self)
+            return cast(Any, Arithmetic).__truediv__(other, self)
         return self.reciprocal() * other
 
     def __floordiv__(self, other: Any) -> Self:
@@ -108,7 +108,7 @@ class Arithmetic(Variable):
 
     def __rpow__(self, other: Any) -> Self:
         if isinstance(other, Variable):
-            return Arithmetic.__pow__(cast(Arithmetic, other), self)
+            return cast(Any, Arithmetic).__pow__(other, self)
         return self._power(other, ops.ScalarPow)
 
     def _power(self, other: Any, on_number: Callable[[Any], Op]) -> Any:

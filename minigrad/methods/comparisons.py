@@ -107,10 +107,8 @@ class Comparisons(Variable):
 
     def _mask(self, other: Any, function: Callable[[Any, Any], Any], name: str) -> Any:
         """``function``, bit by bit: of booleans, and, or, and either."""
-        for operand in (self, other):
-            kind = (
-                operand.array.dtype if isinstance(operand, Variable) else np.asarray(operand).dtype
-            )
+        for x in (self, other):
+            kind = x.array.dtype if isinstance(x, Variable) else np.asarray(x).dtype
             if kind.kind == "f":
                 raise TypeError(
                     f"{name}: an operand is {kind}, expected booleans or integers; compare first, "

@@ -153,7 +153,7 @@ class Indexing(Variable):
             )
         check_range(picks, x.shape[axis] if x.ndim else 1, "gather", "an index")
         if not x.ndim:
-            return self[None][index.reshape(1)][0]
+            return self[None][self.from_array(picks.reshape(1))][0]
         places = [
             self.from_array(
                 to_device(

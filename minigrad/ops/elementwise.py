@@ -5,6 +5,7 @@ takes the value PyTorch takes, and says which.
 """
 
 import math
+from operator import truediv
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..backend import Array, array_module
 from ..core.autograd import call_op
 from ..core.op import Op
 from .broadcasting import unbroadcast
+from .ieee import ieee
 from .selection import masked
 from .steps import Sign
 
@@ -61,7 +63,7 @@ class Div(Op):
     saves = ("y", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a / b
+        return ieee().run(truediv, a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         da = grad / b
@@ -77,7 +79,7 @@ class Pow(Op):
     saves = ("y", "a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a**b
+        return ieee().run(pow, a, b)
 
     def backward(
         self, grad: Array, y: Array, a: Array, b: Array
@@ -147,7 +149,7 @@ class DivScalar(Op):
         self.c = c
 
     def forward(self, x: Array) -> Array:
-        return x / self.c
+        return ieee().run(truediv, x, self.c)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad / self.c
@@ -162,7 +164,7 @@ class PowScalar(Op):
         self.c = c
 
     def forward(self, x: Array) -> Array:
-        return x**self.c
+        return ieee().run(pow, x, self.c)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         if self.c == 0:
@@ -183,7 +185,7 @@ class ScalarPow(Op):
         self.c = c
 
     def forward(self, x: Array) -> Array:
-        return self.c**x
+        return ieee().run(pow, self.c, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         if self.c == 0:
@@ -210,7 +212,7 @@ class Exp(Op):
     saves = ("y",)
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).exp(x)
+        return ieee().run(array_module(x).exp, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad * y
@@ -222,7 +224,7 @@ class Log(Op):
     saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).log(x)
+        return ieee().run(array_module(x).log, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad / x
@@ -234,7 +236,7 @@ class Sqrt(Op):
     saves = ("y",)
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).sqrt(x)
+        return ieee().run(array_module(x).sqrt, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad / (2 * y)
@@ -246,7 +248,8 @@ class Rsqrt(Op):
     saves = ("y",)
 
     def forward(self, x: Array) -> Array:
-        return 1 / array_module(x).sqrt(x)
+        root = ieee().run(array_module(x).sqrt, x)
+        return ieee().run(truediv, 1, root)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad * (-0.5 * y**3)
@@ -258,7 +261,7 @@ class Reciprocal(Op):
     saves = ("y",)
 
     def forward(self, x: Array) -> Array:
-        return 1 / x
+        return ieee().run(truediv, 1, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return -grad * (y * y)

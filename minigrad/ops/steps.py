@@ -4,6 +4,7 @@ PyTorch sends zeros through them, and not nothing, so that the second derivative
 no error. Hence ``Zero``: it passes the connection on, to any order.
 """
 
+from operator import floordiv, mod
 from typing import Any
 
 from ..backend import Array, array_module
@@ -11,6 +12,7 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from ..core.variable import is_tensor
 from .broadcasting import unbroadcast
+from .ieee import ieee
 
 
 class Zero(Op):
@@ -44,7 +46,7 @@ class FloorDivide(Op):
     """y = floor(a / b).    dy/da = dy/db = 0"""
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a // b
+        return ieee().run(floordiv, a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         zero = call_op(Zero(), grad)
@@ -60,7 +62,7 @@ class Remainder(Op):
     saves = ("a", "b")
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a % b
+        return ieee().run(mod, a, b)
 
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         quotient = call_op(FloorDivide(), a, b)
