@@ -30,6 +30,9 @@ from .methods import (
 from .ops.axes import normalize_dim
 
 
+new = object.__new__
+
+
 class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, InPlace, Exchange):
     """An n-dimensional array, its gradient, and the operation it came from.
 
@@ -66,10 +69,10 @@ class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, In
     @staticmethod
     def from_array(array: Any) -> "Tensor":
         """A Tensor around an array, without a copy."""
-        tensor = Tensor.__new__(Tensor)
-        # NumPy's reductions end in numbers; a Tensor holds an array.
-        tensor.array = np.asarray(array) if isinstance(array, np.generic) else array
-        tensor._requires_grad = False
+        if isinstance(array, np.generic):  # NumPy's reductions end in numbers
+            array = np.asarray(array)
+        tensor = new(Tensor)
+        tensor.array, tensor._requires_grad = array, False
         tensor._grad = tensor.grad_fn = tensor.hooks = None
         return tensor
 

@@ -33,7 +33,8 @@ def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     """The device name under which the stand-in answers; it runs the rules, and no kernels."""
     _stand_in_for_cupy(monkeypatch)
-    monkeypatch.setattr(execute, "on_cupy", execute.Kernels({}, {}))
+    monkeypatch.setattr(execute, "cupy_forward", {})
+    monkeypatch.setattr(execute, "cupy_backward", {})
     monkeypatch.setattr(cuda_steps, "STEP", {})
     monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
     monkeypatch.setattr(kernels, "count_one", lambda count: False)

@@ -5,8 +5,7 @@ pass runs. Whether a rule or a kernel computes is decided in ``execute``, what i
 ``guard``, and what hooks get to see in ``hooks``.
 """
 
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,8 @@ from . import execute, guard, hooks, versions
 from .gradmode import enable_grad, mode
 from .graph import backpropagate, next_order
 from .hooks import PullBack
-from .op import Op, Shape
+from .op import Op, Shape, shape_of
 from .variable import Variable
-
-get_array = attrgetter("array")
-get_requires_grad = attrgetter("_requires_grad")
 
 # ------------------------------------------------------------------------------- one operation
 
@@ -33,29 +29,40 @@ def apply(op: Op, *inputs: Any) -> Any:
         TypeError: an input is no Tensor, or the inputs are on different devices or of different
             floating types.
     """
+    arrays: list[Array] = []
+    parents: list[Any] = []
+    recorded = False
     try:
-        arrays = [*map(get_array, inputs)]
+        for x in inputs:
+            arrays.append(x.array)
+            parents.append((x.grad_fn or x) if x._requires_grad else None)
+            recorded = recorded or x._requires_grad
     except AttributeError:
         guard.tensors(op, inputs)
         raise
-    guard.one_type(op, arrays)
+    dtype = arrays[0].dtype
+    for array in arrays:
+        if array.dtype is not dtype:
+            guard.one_type(op, arrays)
     output = inputs[0].from_array(execute.forward(op, arrays))
-    if mode.enabled and any(map(get_requires_grad, inputs)):
-        record(op, output, inputs, arrays)
+    if recorded and mode.enabled:
+        record(op, output, arrays, parents)
     return output
 
 
-def record(op: Op, output: Variable, inputs: Iterable[Variable], arrays: list[Array]) -> None:
-    """Make ``op`` a node of the graph: number it, link it to its inputs, save what it will need.
+def record(op: Op, output: Variable, arrays: list[Array], parents: list[Any]) -> None:
+    """Make ``op`` a node of the graph: number it, link it to ``parents``, save what backward reads.
 
     The graph links nodes and not Tensors, so that a Tensor which nobody holds can go. A leaf is
-    its own node.
+    its own node; an input that needs no gradient has none.
     """
-    op.order = next_order()
-    op.parents = parents = []
-    for x in inputs:
-        parents.append((x.grad_fn or x) if x._requires_grad else None)
-    op.save([output.array, *arrays])
+    op.order, op.parents = next_order(), parents
+    saved = [output.array, *arrays]
+    for place in op.unsaved:
+        if place >= len(saved):  # an input that may be left out
+            break
+        saved[place] = shape_of(saved[place].shape)
+    op.saved = saved
     output._requires_grad, output.grad_fn = True, op
 
 

@@ -18,7 +18,7 @@ rules alone.
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,14 +30,11 @@ from .op import Op
 Kernel = Callable[..., Any]
 
 
-class Kernels(NamedTuple):
-    """The kernels for the arrays of one library, by the class of the operation."""
-
-    forward: dict[type[Op], Kernel]
-    backward: dict[type[Op], Kernel]
-
-
-on_numpy, on_cupy = Kernels({}, {}), Kernels({}, {})
+numpy_forward: dict[type[Op], Kernel] = {}
+numpy_backward: dict[type[Op], Kernel] = {}
+cupy_forward: dict[type[Op], Kernel] = {}
+cupy_backward: dict[type[Op], Kernel] = {}
+"""The kernels for the arrays of one library, by the class of the operation: see ``kernels/``."""
 
 
 class _Switch(threading.local):
@@ -77,7 +74,7 @@ def forward(op: Op, arrays: Sequence[Array]) -> Array:
     """The output of ``op``: by its kernel if there is one for this case, else by its rule."""
     if type(arrays[0]) is not np.ndarray:
         return _forward_elsewhere(op, arrays)
-    kernel = on_numpy.forward.get(type(op))
+    kernel = numpy_forward.get(type(op))
     output = kernel(op, *arrays) if kernel is not None and switch.kernels else None
     return op.forward(*arrays) if output is None else output
 
@@ -86,7 +83,7 @@ def backward(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
     """The gradients of the inputs of ``op``, likewise."""
     if type(grad) is not np.ndarray:
         return _backward_elsewhere(op, grad, saved)
-    kernel = on_numpy.backward.get(type(op))
+    kernel = numpy_backward.get(type(op))
     input_grads = kernel(op, grad, *saved) if kernel is not None and switch.kernels else None
     return op.backward(grad, *saved) if input_grads is None else input_grads
 
@@ -97,7 +94,7 @@ def _forward_elsewhere(op: Op, arrays: Sequence[Array]) -> Array:
         return op.forward(*arrays)
     tell("read", *arrays)
     with on_device_of(arrays[0]):
-        kernel = on_cupy.forward.get(type(op))
+        kernel = cupy_forward.get(type(op))
         output = kernel(op, *arrays) if kernel is not None and switch.kernels else None
         return op.forward(*arrays) if output is None else output
 
@@ -106,7 +103,7 @@ def _backward_elsewhere(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
     if array_module(grad) is np:  # a number of NumPy's, which no kernel takes
         return op.backward(grad, *saved)
     make_current(grad)
-    kernel = on_cupy.backward.get(type(op))
+    kernel = cupy_backward.get(type(op))
     input_grads = kernel(op, grad, *saved) if kernel is not None and switch.kernels else None
     input_grads = op.backward(grad, *saved) if input_grads is None else input_grads
     # The gradient of Move lies on another GPU. Make that one current, because the walk sums there.

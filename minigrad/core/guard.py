@@ -74,24 +74,22 @@ def after(node: Op, input_grads: tuple[Any, ...]) -> None:
             f"{node.name}.backward returned {len(input_grads)} gradients, expected "
             f"{len(parents)}: one for each input"
         )
-    place = 0
-    for grad in input_grads:
-        place += 1
-        if grad is None or parents[place - 1] is None:
+    for i, grad in enumerate(input_grads):
+        if grad is None or parents[i] is None:
             continue
-        expected = saved[place].shape
-        try:
-            shape = grad.shape
-        except AttributeError:
+        expected = saved[i + 1].shape
+        shape = getattr(grad, "shape", None)
+        if shape == expected:
+            continue
+        if shape is None:
             raise RuntimeError(
-                f"{node.name}.backward returned a {type(grad).__name__} for input {place}, "
+                f"{node.name}.backward returned a {type(grad).__name__} for input {i + 1}, "
                 f"expected an array of shape {tuple(expected)} or None"
-            ) from None
-        if shape != expected:
-            raise RuntimeError(
-                f"{node.name}.backward returned a gradient of shape {tuple(shape)} for "
-                f"input {place}, expected {tuple(expected)}, the shape of the input"
             )
+        raise RuntimeError(
+            f"{node.name}.backward returned a gradient of shape {tuple(shape)} for input {i + 1}, "
+            f"expected {tuple(expected)}, the shape of the input"
+        )
 
 
 def same_leaf(leaf: Variable, saved: Array) -> None:

@@ -83,14 +83,6 @@ class Op:
         """For each input, whether its gradient will be used: a rule may skip the others."""
         return tuple([parent is not None for parent in self.parents])
 
-    def save(self, arrays: list[Array]) -> None:
-        """Keep the output and the inputs for ``backward``: of those it does not read, the shape."""
-        for place in self.unsaved:
-            if place >= len(arrays):  # an input that may be left out
-                break
-            arrays[place] = shape_of(arrays[place].shape)
-        self.saved = arrays
-
     def free(self) -> None:
         """Let go of what was saved, and of the graph below."""
         self.saved, self.parents = None, ()

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, on_device_of
-from ..core.execute import on_cupy, on_numpy
+from ..core import execute
 from ..ops import BatchNorm
 from . import cpu, cuda, cuda_steps
 
-on_numpy.forward.update(cpu.FORWARD)
-on_numpy.backward.update(cpu.BACKWARD)
-on_cupy.forward.update(cuda.FORWARD)
-on_cupy.backward.update(cuda.BACKWARD)
+execute.numpy_forward.update(cpu.FORWARD)
+execute.numpy_backward.update(cpu.BACKWARD)
+execute.cupy_forward.update(cuda.FORWARD)
+execute.cupy_backward.update(cuda.BACKWARD)
 
 
 def has_step(name: str, array: Array) -> bool:
