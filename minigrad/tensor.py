@@ -29,7 +29,6 @@ from .methods import (
 )
 from .ops.axes import normalize_dim
 
-
 new = object.__new__
 
 

@@ -62,17 +62,12 @@ from .elementary import (
     where,
 )
 from .layers import (
-    batch_norm,
-    batch_norm_sigmoid,
     dropout,
     elu,
     embedding,
     gelu,
-    layer_norm,
     leaky_relu,
     linear,
-    linear_activation,
-    linear_batch_norm_sigmoid,
     one_hot,
     silu,
     softplus,
@@ -84,6 +79,7 @@ from .losses import (
     mse_loss,
     nll_loss,
 )
+from .normalization import batch_norm, layer_norm
 
 __all__ = [
     "add",
@@ -145,10 +141,7 @@ __all__ = [
     "silu",
     "softplus",
     "linear",
-    "linear_activation",
-    "linear_batch_norm_sigmoid",
     "batch_norm",
-    "batch_norm_sigmoid",
     "layer_norm",
     "embedding",
     "dropout",

@@ -9,7 +9,7 @@ observe layer by layer, and to compare with.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .. import functional as F
+from ..functional import fused
 from ..tensor import Tensor
 from .activation import ReLU, Sigmoid, Tanh
 from .batchnorm import BatchNorm1d
@@ -25,7 +25,7 @@ class BatchNormSigmoid(BatchNorm1d):
     """``Sequential(BatchNorm1d(...), Sigmoid())`` as one module; see ``BatchNorm`` for arguments
     and errors. In evaluation it is the affine map and the sigmoid, one after the other."""
 
-    function: ClassVar[Callable[..., Tensor]] = staticmethod(F.batch_norm_sigmoid)
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(fused.batch_norm_sigmoid)
 
 
 class LinearActivation(Linear):
@@ -51,7 +51,7 @@ class LinearActivation(Linear):
     def function(  # an option of the instance goes with it
         self, input: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
-        return F.linear_activation(input, weight, bias, self.activation)
+        return fused.linear_activation(input, weight, bias, self.activation)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation!r}"
@@ -74,7 +74,7 @@ class LinearBatchNormSigmoid(Linear):
             shape = input.array.shape
             if len(shape) == 2 and shape[0] > 1 and shape[1] == self.in_features:
                 inputs = input, self.weight, self.bias
-                return norm._run(F.linear_batch_norm_sigmoid, inputs, by_batch=True)
+                return norm._run(fused.linear_batch_norm_sigmoid, inputs, by_batch=True)
         return BatchNormSigmoid.forward(norm, super().forward(input))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import Array, array_module
 from ..core.autograd import apply
 from ..core.op import Op
-from ..core.variable import is_tensor
+from ..core.variable import Variable
 
 
 class BroadcastTo(Op):
@@ -30,7 +30,11 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` repeated up to ``shape``: the opposite of ``unbroadcast``."""
     if x.shape == shape:
         return x
-    return apply(BroadcastTo(shape), x) if is_tensor(x) else array_module(x).broadcast_to(x, shape)
+    return (
+        apply(BroadcastTo(shape), x)
+        if isinstance(x, Variable)
+        else array_module(x).broadcast_to(x, shape)
+    )
 
 
 def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
@@ -52,7 +56,7 @@ def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
 
 def add_up(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The sum over ``axes``; of float16, whose sums stop growing at 2048, taken in float32."""
-    if is_tensor(x) or x.dtype != np.float16:
+    if isinstance(x, Variable) or x.dtype != np.float16:
         return x.sum(axis=axes, keepdims=keepdims)
     return x.sum(axis=axes, keepdims=keepdims, dtype=wide(x.dtype)).astype(x.dtype)
 

@@ -4,39 +4,39 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-import minigrad.functional as F
 from minigrad import ops
+from minigrad.functional import fused
 from tests.ops.test_normalization import normalised, probe, slope
 
 EPS = 1e-5
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 2, 2)]
 
 
-def fused(x, gamma=None, beta=None, eps=EPS):
-    return F.batch_norm_sigmoid(x, None, None, gamma, beta, training=True, eps=eps)
+def batch_norm_sigmoid(x, gamma=None, beta=None, eps=EPS):
+    return fused.batch_norm_sigmoid(x, None, None, gamma, beta, training=True, eps=eps)
 
 
 @pytest.mark.parametrize("eps", [1e-5, 0.1])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_values_and_both_derivatives(shape, eps, rng, check):
     x, gamma, beta = probe(rng, shape)
-    y = fused(*map(mg.tensor, (x, gamma, beta)), eps).numpy()
+    y = batch_norm_sigmoid(*map(mg.tensor, (x, gamma, beta)), eps).numpy()
     expected = 1 / (1 + np.exp(-normalised(x, gamma, beta, eps)))
     np.testing.assert_allclose(y, expected, rtol=1e-11, atol=1e-12)
-    check(lambda *inputs: fused(*inputs, eps), x, gamma, beta)
+    check(lambda *inputs: batch_norm_sigmoid(*inputs, eps), x, gamma, beta)
 
 
 def test_without_gamma_or_beta(rng, check):
     x, gamma, beta = probe(rng, (5, 3))
-    check(fused, x)
-    check(fused, x, gamma)
-    check(lambda t, b: fused(t, None, b), x, beta)
+    check(batch_norm_sigmoid, x)
+    check(batch_norm_sigmoid, x, gamma)
+    check(lambda t, b: batch_norm_sigmoid(t, None, b), x, beta)
 
 
 def test_layouts_and_types(rng, check_layouts, check_types):
     x, gamma, beta = probe(rng, (6, 3))
-    check_layouts(fused, x, gamma, beta)
-    check_types(fused, x, gamma, beta)
+    check_layouts(batch_norm_sigmoid, x, gamma, beta)
+    check_types(batch_norm_sigmoid, x, gamma, beta)
 
 
 def test_steps_of_the_derivation_of_batch_norm_sigmoid(rng):
@@ -86,19 +86,19 @@ def test_evaluation_is_the_affine_map_and_the_sigmoid(rng, check):
     x, gamma, beta = probe(rng, (5, 3))
     mean, var = rng.normal(size=3), rng.uniform(0.5, 2, 3)
     statistics = mg.tensor(mean), mg.tensor(var)
-    y = F.batch_norm_sigmoid(mg.tensor(x), *statistics, mg.tensor(gamma), mg.tensor(beta))
+    y = fused.batch_norm_sigmoid(mg.tensor(x), *statistics, mg.tensor(gamma), mg.tensor(beta))
     a = gamma * (x - mean) / np.sqrt(var + EPS) + beta
     np.testing.assert_allclose(y.numpy(), 1 / (1 + np.exp(-a)), rtol=1e-12)
-    check(lambda t, g, b: F.batch_norm_sigmoid(t, *statistics, g, b), x, gamma, beta)
+    check(lambda t, g, b: fused.batch_norm_sigmoid(t, *statistics, g, b), x, gamma, beta)
 
 
 def test_errors_name_the_function():
     with pytest.raises(
         ValueError, match=r"batch_norm_sigmoid: input of shape .* has one value per"
     ):
-        fused(mg.ones(1, 3))
+        batch_norm_sigmoid(mg.ones(1, 3))
     with pytest.raises(ValueError, match="batch_norm_sigmoid: without training, running_mean and"):
-        F.batch_norm_sigmoid(mg.ones(4, 3), None, None)
+        fused.batch_norm_sigmoid(mg.ones(4, 3), None, None)
 
 
 # ------------------------------------------------------------------------ linear, then activation
@@ -115,13 +115,15 @@ SLOPES = {
 def test_linear_activation(activation, rows, rng, check):
     x, w, b = (rng.standard_normal(s) for s in [(*rows, 4), (3, 4), (3,)])
 
-    def fused(*inputs):
-        return F.linear_activation(*inputs, activation=activation)
+    def batch_norm_sigmoid(*inputs):
+        return fused.linear_activation(*inputs, activation=activation)
 
     expected = SLOPES[activation][0](np.einsum("...i,oi->...o", x, w) + b)
-    np.testing.assert_allclose(fused(*map(mg.tensor, (x, w, b))).numpy(), expected, rtol=1e-12)
-    check(fused, x, w, b)
-    check(lambda t, v: fused(t, v), x, w)
+    np.testing.assert_allclose(
+        batch_norm_sigmoid(*map(mg.tensor, (x, w, b))).numpy(), expected, rtol=1e-12
+    )
+    check(batch_norm_sigmoid, x, w, b)
+    check(lambda t, v: batch_norm_sigmoid(t, v), x, w)
 
 
 @pytest.mark.parametrize("activation", SLOPES)
@@ -142,24 +144,24 @@ def test_steps_of_the_derivation_of_linear_activation(activation, rng):
 
 def test_linear_activation_layouts_and_types(rng, check_layouts, check_types):
     arrays = [rng.standard_normal(s) for s in [(5, 4), (3, 4), (3,)]]
-    check_layouts(F.linear_activation, *arrays)
-    check_types(F.linear_activation, *arrays)
+    check_layouts(fused.linear_activation, *arrays)
+    check_types(fused.linear_activation, *arrays)
 
 
 def test_errors_of_linear_activation():
     with pytest.raises(ValueError, match=r"linear_activation: input has 7 features .* expected 8"):
-        F.linear_activation(mg.zeros(4, 7), mg.zeros(3, 8))
+        fused.linear_activation(mg.zeros(4, 7), mg.zeros(3, 8))
     with pytest.raises(
         ValueError, match=r"activation is 'gelu', expected one of 'sigmoid', 'tanh'"
     ):
-        F.linear_activation(mg.zeros(4, 8), mg.zeros(3, 8), activation="gelu")
+        fused.linear_activation(mg.zeros(4, 8), mg.zeros(3, 8), activation="gelu")
 
 
 # ------------------------------------------------------- linear, then batch norm, then the sigmoid
 
 
 def whole(x, w, b, gamma, beta, eps=EPS):
-    return F.linear_batch_norm_sigmoid(x, w, b, None, None, gamma, beta, training=True, eps=eps)
+    return fused.linear_batch_norm_sigmoid(x, w, b, None, None, gamma, beta, training=True, eps=eps)
 
 
 def layer(rng, n=6, inputs=4, outputs=3):
@@ -225,7 +227,7 @@ def test_a_layer_in_other_layouts_types_and_in_evaluation(rng, check_layouts, ch
     statistics = mg.tensor(rng.normal(size=3)), mg.tensor(rng.uniform(0.5, 2, 3))
 
     def evaluated(x, w, b, gamma, beta):
-        return F.linear_batch_norm_sigmoid(x, w, b, *statistics, gamma, beta)
+        return fused.linear_batch_norm_sigmoid(x, w, b, *statistics, gamma, beta)
 
     x, w, b, gamma, beta = arrays
     a = gamma * (x @ w.T + b - statistics[0].numpy()) / np.sqrt(statistics[1].numpy() + EPS) + beta
@@ -237,7 +239,7 @@ def test_a_layer_in_other_layouts_types_and_in_evaluation(rng, check_layouts, ch
 def test_a_layer_moves_running_statistics(rng):
     x, w, b, gamma, beta = map(mg.tensor, layer(rng, 8))
     mean, var = mg.zeros(3, dtype=mg.float64), mg.ones(3, dtype=mg.float64)
-    F.linear_batch_norm_sigmoid(x, w, b, mean, var, gamma, beta, training=True, momentum=0.3)
+    fused.linear_batch_norm_sigmoid(x, w, b, mean, var, gamma, beta, training=True, momentum=0.3)
     z = (x @ w.T + b).numpy()
     np.testing.assert_allclose(mean.numpy(), 0.3 * z.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(var.numpy(), 0.7 + 0.3 * z.var(axis=0, ddof=1), rtol=1e-12)
@@ -256,6 +258,6 @@ def test_errors_of_a_layer():
     with pytest.raises(ValueError, match=r"batch_norm_sigmoid: eps is -1\.0, expected"):
         whole(mg.ones(5, 4), mg.ones(3, 4), ones, ones, ones, eps=-1.0)
     with pytest.raises(TypeError, match="momentum and eps are str and float, expected numbers"):
-        F.linear_batch_norm_sigmoid(
+        fused.linear_batch_norm_sigmoid(
             mg.ones(5, 4), mg.ones(3, 4), ones, ones, ones, ones, ones, True, "0.1"
         )
