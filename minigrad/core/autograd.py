@@ -13,7 +13,7 @@ import numpy as np
 from ..backend import Array, array_module, make_current, on_device_of, owner
 from ..events import events
 from . import execute, guard, hooks, versions
-from .gradmode import enable_grad, mode
+from .gradmode import enable_grad, grad_mode
 from .graph import backpropagate, next_order
 from .hooks import PullBack
 from .op import Op, Shape, shape_of
@@ -45,7 +45,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         if array.dtype is not dtype:
             guard.one_type(op, arrays)
     output = inputs[0].from_array(execute.forward(op, arrays))
-    if recorded and mode.enabled:
+    if recorded and grad_mode.get():
         record(op, output, arrays, parents)
     return output
 
@@ -138,8 +138,9 @@ def gradients(
     if targets is not None or hooks.watched:
         watch = hooks.Watch(targets, grads, outputs[0])
         step, free = watch.around(step, free), None
-    before, mode.enabled = mode.enabled, create_graph
+    before = grad_mode.get()
     try:
+        grad_mode.set(create_graph)
         with on_device_of(seeds[0].array), np.errstate(all="ignore"):  # IEEE's inf and NaN
             leaf_grads = backpropagate(grads, step, free)
             for leaf, grad in leaf_grads.items():
@@ -149,7 +150,7 @@ def gradients(
                 return leaf_grads
             watch.retain()
     finally:
-        mode.enabled = before
+        grad_mode.set(before)
     return {**leaf_grads, **watch.grads}
 
 

@@ -173,6 +173,6 @@ def addable(old: Variable, new: Variable) -> None:
     ours, theirs = [(str(g.shape), str(g.dtype), str(g.device)) for g in (new, old)]
     if ours != theirs:
         raise RuntimeError(
-            f"backward: the .grad of a leaf is {', '.join(theirs)}, and the new gradient "
-            f"{', '.join(ours)}; the leaf was given other data since: set its .grad to None first"
+            f"backward: the .grad of a tensor is {', '.join(theirs)}, and the new gradient "
+            f"{', '.join(ours)}; it was given other data since: set its .grad to None first"
         )

@@ -58,6 +58,7 @@ class Watch:
     def retain(self) -> None:
         """Fill the ``.grad`` of the Tensors that asked for it: after the walk, because an error on
         the way would leave half of them changed."""
+        sums = []
         for reference, grad in self.retained:
             tensor = reference()
             if tensor is None:
@@ -65,7 +66,12 @@ class Watch:
             make_current(tensor.array)
             recorded = isinstance(grad, Variable)  # if create_graph; then the copy is recorded too
             copy: Any = grad.clone() if recorded else tensor.from_array(grad.copy())
-            tensor._grad = copy if tensor._grad is None else tensor._grad + copy
+            if tensor._grad is not None:
+                guard.addable(tensor._grad, copy)
+                copy = tensor._grad + copy
+            sums.append((tensor, copy))
+        for tensor, total in sums:
+            tensor._grad = total
 
 
 def on_path_to(targets: set[Any], roots: Iterable[Any]) -> set[Any]:

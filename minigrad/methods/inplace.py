@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import as_array, check_index
 from ..backend import Array, array_module, device_of, on_device_of
-from ..core.gradmode import mode
+from ..core.gradmode import grad_mode
 from ..core.variable import Variable
 from ..core.versions import mark_written
 from ..events import tell
@@ -32,7 +32,7 @@ class InPlace(Variable):
     def _write(self, name: str, change: Callable[[Array], None], *others: Any) -> Self:
         """Change the array, and note that its memory is no longer what earlier operations saw."""
         recorded = self._requires_grad or any(getattr(o, "requires_grad", False) for o in others)
-        if recorded and mode.enabled:
+        if recorded and grad_mode.get():
             raise RuntimeError(
                 f"{name}: a change in place cannot be recorded for backward; make a new tensor "
                 f"(y = y + 1), or, if no gradient shall flow through it, use no_grad()"

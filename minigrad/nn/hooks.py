@@ -38,9 +38,11 @@ def run_watched(
     if not is_grad_enabled():
         return module.forward(*args, **kwargs)
     inputs = _places(args)
-    grad_output: Gradients = ()
+    # Between the output and the inputs of one backward pass; None in between. A double backward
+    # enters a layer in its middle, at what its rules have saved, and is none of the hooks'.
+    grad_output: Gradients | None = None
 
-    def call_hooks(grad_input: Gradients) -> Gradients:
+    def call_hooks(grad_input: Gradients, grad_output: Gradients) -> Gradients:
         for hook in hooks:
             answer = hook(module, grad_input, grad_output)
             if answer is not None:
@@ -49,14 +51,19 @@ def run_watched(
         return grad_input
 
     def at_input(grads: Gradients) -> Gradients:
-        grad_input = call_hooks(_spread(grads, inputs, len(args)))
+        nonlocal grad_output
+        if grad_output is None:  # the gradient has not come through the output
+            return grads
+        grad_input = call_hooks(_spread(grads, inputs, len(args)), grad_output)
+        grad_output = None
         return tuple(grad_input[i] for i in inputs)
 
     def at_output(grads: Gradients) -> Gradients:
         nonlocal grad_output
         grad_output = _spread(grads, places, len(outputs))
         if not inputs:
-            call_hooks((None,) * len(args))
+            call_hooks((None,) * len(args), grad_output)
+            grad_output = None
         return grads
 
     output = module.forward(*_passed(args, inputs, at_input), **kwargs)
@@ -131,12 +138,16 @@ def _check(
     module: Any, answer: tuple[Any, ...], given: Gradients, args: tuple[Any, ...], inputs: list[int]
 ) -> None:
     """What a hook returned must fit the inputs; None only where it was given None."""
-    expected = [tuple(args[i].shape) if i in inputs else None for i in range(len(args))]
-    got = [tuple(g.shape) if isinstance(g, Tensor) else None for g in answer]
+    expected = [_kind(args[i]) if i in inputs else None for i in range(len(args))]
+    got = [_kind(g) if isinstance(g, Tensor) else None for g in answer]
     if len(got) != len(expected) or any(
         got[i] != expected[i] and not (answer[i] is None and given[i] is None) for i in inputs
     ):
         raise RuntimeError(
-            f"{type(module).__name__}: a full backward hook returned gradients of shapes {got}, "
+            f"{type(module).__name__}: a full backward hook returned the gradients {got}, "
             f"expected {expected}: one for each positional argument"
         )
+
+
+def _kind(tensor: Tensor) -> tuple[str, ...]:
+    return str(tensor.shape), str(tensor.dtype), str(tensor.device)

@@ -712,3 +712,16 @@ def test_the_gradient_at_a_node_leaves_its_own_past_alone():
     assert g.tolist() == [3, 3]
     h.backward(g)
     assert x.grad.tolist() == [9, 15]  # 3 * 2 x
+
+
+def test_retain_grad_does_not_add_gradients_of_two_shapes():
+    x = mg.tensor([1.5, -2.0], requires_grad=True)
+    h = x * 2
+    h.retain_grad()
+    y = h + 1.0
+    h.data = h.data[:1].copy()
+    h.grad = mg.tensor([3.0])
+    with pytest.raises(RuntimeError, match=r"\.grad of a tensor is \(1,\).*gradient \(2,\)"):
+        y.backward(mg.tensor([0.5, 0.25]))
+    assert h.grad.tolist() == [3.0]
+    assert x.grad is None

@@ -1,10 +1,13 @@
 """no_grad, enable_grad, set_grad_enabled."""
 
+import asyncio
+import functools
 import threading
 
 import pytest
 
 import minigrad as mg
+from minigrad import nn
 
 
 def recorded() -> bool:
@@ -80,3 +83,81 @@ def test_a_generator_cannot_be_decorated():
         @mg.no_grad()
         def numbers():
             yield recorded()
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_set_grad_enabled_can_be_entered_again(mode):
+    switch = mg.set_grad_enabled(mode)
+    for _ in range(3):
+        with switch:
+            assert recorded() is mode
+        assert recorded()
+
+
+def test_one_object_inside_itself():
+    off = mg.no_grad()
+    with off:
+        with off:
+            assert not recorded()
+        assert not recorded()
+    assert recorded()
+
+
+class Answer:
+    def __call__(self):
+        return recorded()
+
+
+class Asked(nn.Module):
+    def forward(self, sign):
+        return recorded() is sign
+
+
+def test_whatever_can_be_called_can_be_decorated():
+    assert mg.no_grad()(functools.partial(recorded))() is False
+    assert mg.no_grad()(Answer())() is False
+    assert mg.no_grad()(Answer().__call__)() is False
+    assert mg.no_grad()(Asked())(False)
+    assert mg.no_grad()(len)([2, 3]) == 2
+    assert recorded()
+
+
+class Numbers:
+    def __call__(self):
+        yield recorded()
+
+
+async def answer():
+    return recorded()
+
+
+@pytest.mark.parametrize("later", [functools.partial(Numbers()), Numbers(), answer])
+def test_what_runs_later_cannot_be_decorated(later):
+    with pytest.raises(TypeError, match="runs later"):
+        mg.no_grad()(later)
+
+
+def test_a_class_cannot_be_decorated():
+    with pytest.raises(TypeError, match="Answer is a class; decorate its methods"):
+        mg.no_grad()(Answer)
+
+
+def test_each_task_has_its_own_mode():
+    async def without(inside, done):
+        with mg.no_grad():
+            inside.set()
+            await done.wait()
+            return recorded()
+
+    async def beside(inside, done):
+        await inside.wait()
+        answer = recorded()
+        done.set()
+        return answer
+
+    async def main():
+        inside, done = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(without(inside, done), beside(inside, done))
+
+    assert asyncio.run(main()) == [False, True]
+    assert recorded()

@@ -311,3 +311,56 @@ def test_another_kind_of_tuple_becomes_a_plain_one() -> None:
     double, triple = layer(x)
     (double + triple).backward(mg.tensor([1.5]))
     assert x.grad.item() == 7.5
+
+
+def second_order(library, modules, squared: bool) -> list:
+    """The derivative of |g|^2, where g = dL/dx went through hooks that double; with the layers
+    whose hooks ran, in both passes."""
+    calls = []
+
+    def double(number: int):
+        return lambda module, grad_input, _: (calls.append(number), (grad_input[0] * 2,))[1]
+
+    net = modules.Sequential(modules.Tanh(), modules.Sigmoid(), modules.Tanh())
+    for number, module in enumerate(net):
+        module.register_full_backward_hook(double(number))
+    x = library.tensor([0.7, -0.4, 0.3], dtype=library.float64, requires_grad=True)
+    y = net(x)
+    loss = (y * y if squared else y).sum()
+    grad = mg.grad if library is mg else library.autograd.grad
+    (g,) = grad(loss, x, create_graph=True)
+    calls.append("second")
+    (g * g).sum().backward()
+    return [g.detach().numpy(), x.grad.numpy(), calls]
+
+
+def test_a_hook_is_not_called_where_a_double_backward_enters_the_layer() -> None:
+    # With y = sigmoid(x), the hook makes g = 2 s'(x), and d(g^2)/dx = 8 s' s''.
+    layer, calls = nn.Sigmoid(), []
+    layer.register_full_backward_hook(lambda m, gi, go: (calls.append(1), (gi[0] * 2,))[1])
+    x = mg.tensor([0.7, -0.4], dtype=mg.float64, requires_grad=True)
+    (g,) = mg.grad(layer(x).sum(), x, create_graph=True)
+    (g * g).sum().backward()
+    s = 1 / (1 + np.exp(-x.detach().numpy()))
+    slope = s * (1 - s)
+    np.testing.assert_allclose(x.grad.numpy(), 8 * slope * slope * (1 - 2 * s), rtol=1e-12)
+    assert calls == [1]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("squared", [False, True])
+def test_a_double_backward_calls_the_hooks_that_pytorch_calls(torch, squared: bool) -> None:
+    *ours, our_calls = second_order(mg, nn, squared)
+    *theirs, their_calls = second_order(torch, torch.nn, squared)
+    assert our_calls == their_calls
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_hook_must_not_change_the_type(both: bool) -> None:
+    layer = TwoInTwoOut()
+    layer.register_full_backward_hook(lambda m, gi, go: tuple(g and g.double() for g in gi))
+    a, b = mg.tensor([1.5], requires_grad=True), mg.tensor([0.5], requires_grad=both)
+    with pytest.raises(RuntimeError, match=r"TwoInTwoOut: .*'float64'.* expected .*'float32'"):
+        layer(a, b)[0].sum().backward()
