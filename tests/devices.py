@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 import minigrad as mg
-from minigrad import backend
+from minigrad.backend import cuda as cuda_setup
 from minigrad.core import execute
 from minigrad.kernels import cublas, cuda_steps, launch
 from minigrad.kernels import cuda as kernels
@@ -25,7 +25,7 @@ def _stand_in_for_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, module in stand_in.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     for remembered in ("_cuda_status", "_precision", "_told_precision"):
-        monkeypatch.setattr(backend, remembered, None)
+        monkeypatch.setattr(cuda_setup, remembered, None)
     monkeypatch.delenv("MINIGRAD_NO_CUDA", raising=False)
 
 
@@ -65,7 +65,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def cuda() -> str:
     """The device name of the first GPU; without one the test is skipped, with the reason."""
-    working, reason = backend.cuda_status()
+    working, reason = cuda_setup.cuda_status()
     if not working:
         pytest.skip(f"no CUDA device: {reason}")
     return "cuda"

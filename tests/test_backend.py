@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import backend
+from minigrad.backend import cuda
 from tests.devices import strict
 
 __all__ = ["strict"]  # a fixture
@@ -17,7 +17,7 @@ __all__ = ["strict"]  # a fixture
 @pytest.fixture
 def fresh_probe(monkeypatch):
     """Let cuda_status look again, and forget what it found here afterwards."""
-    monkeypatch.setattr(backend, "_cuda_status", None)
+    monkeypatch.setattr(cuda, "_cuda_status", None)
     monkeypatch.delenv("MINIGRAD_NO_CUDA", raising=False)
 
 
@@ -44,7 +44,7 @@ def test_a_tensor_is_on_the_cpu():
 
 def test_switched_off_by_the_environment(monkeypatch):
     monkeypatch.setenv("MINIGRAD_NO_CUDA", "1")
-    working, reason = backend.cuda_status()
+    working, reason = cuda.cuda_status()
     assert not working
     assert "MINIGRAD_NO_CUDA" in reason
     with pytest.raises(RuntimeError, match="MINIGRAD_NO_CUDA"):
@@ -108,7 +108,7 @@ def test_the_reason_is_told_apart(situation, tmp_path, monkeypatch, fresh_probe)
     source, message = SITUATIONS[situation]
     monkeypatch.syspath_prepend(fake_cupy(tmp_path, source))
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    working, reason = backend.cuda_status()
+    working, reason = cuda.cuda_status()
     sys.modules.pop("cupy", None)
     assert not working
     import re
@@ -118,7 +118,7 @@ def test_the_reason_is_told_apart(situation, tmp_path, monkeypatch, fresh_probe)
 
 def test_cupy_missing_names_the_extra(monkeypatch, fresh_probe):
     monkeypatch.setitem(sys.modules, "cupy", None)  # makes `import cupy` fail as if it were absent
-    working, reason = backend.cuda_status()
+    working, reason = cuda.cuda_status()
     assert not working
     assert "minigrad[cuda13]" in reason
 
@@ -135,8 +135,8 @@ asarray = numpy.asarray
 """
     monkeypatch.syspath_prepend(fake_cupy(tmp_path, source))
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    assert backend.cuda_status() == (True, "2 CUDA devices, CuPy 14.2.0")
-    assert backend.cuda_status()[0], "the answer is remembered"
+    assert cuda.cuda_status() == (True, "2 CUDA devices, CuPy 14.2.0")
+    assert cuda.cuda_status()[0], "the answer is remembered"
     sys.modules.pop("cupy", None)
 
 
@@ -194,22 +194,22 @@ def test_high_precision_shortens_the_factors_and_highest_does_not(strict: str) -
 
 
 def test_a_precision_that_was_set_before_cuda_is_used_holds(strict: str) -> None:
-    assert backend._cuda_status is None
+    assert cuda._cuda_status is None
     mg.set_float32_matmul_precision("high")
-    assert backend._cuda_status is None, "a choice of precision starts no driver"
+    assert cuda._cuda_status is None, "a choice of precision starts no driver"
     assert products(strict)[0] > 1e-5
 
 
 def test_on_the_cpu_no_precision_changes_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     for remembered in ("_precision", "_told_precision"):
-        monkeypatch.setattr(backend, remembered, None)
+        monkeypatch.setattr(cuda, remembered, None)
     before = products("cpu")
     mg.set_float32_matmul_precision("high")
     assert products("cpu") == before
 
 
 def test_the_environments_precision_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "_precision", None)
+    monkeypatch.setattr(cuda, "_precision", None)
     monkeypatch.setenv("CUPY_TF32", "1")
     assert mg.get_float32_matmul_precision() == "high"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import backend
 from minigrad import functional as F
+from minigrad.backend import host_copies
 from tests.devices import strict
 from tests.strict_cupy.stand_in import no_sync
 from tests.test_devices import Network, batch
@@ -67,22 +67,22 @@ def test_the_host_array_may_change_afterwards() -> None:
 @pytest.mark.parametrize("index", [[0, 3], ([0, 1], [0, -5]), (slice(None), [4])])
 def test_an_index_that_does_not_exist_is_found(index: object) -> None:
     x = mg.randn(3, 4, device="cuda")
-    with pytest.raises(IndexError, match="out of bounds"):
+    with pytest.raises(IndexError, match="index: got"):
         x[index]
-    with pytest.raises(IndexError, match="out of bounds"):
+    with pytest.raises(IndexError, match="index: got"):
         x[index] = 0.0
 
 
 def test_an_index_computed_on_the_device_is_checked_too() -> None:
     x, far = mg.randn(3, 4, device="cuda"), mg.tensor([1, 2], device="cuda") + 1
-    with pytest.raises(IndexError, match="out of bounds"):
+    with pytest.raises(IndexError, match="index: got"):
         x[far]
 
 
 def test_nothing_is_remembered_of_labels_that_are_gone() -> None:
     gc.collect()
-    before = len(backend._host_copies)
+    before = len(host_copies.host_copies)
     labels = mg.tensor([0, 1, 3], device="cuda")
-    assert len(backend._host_copies) == before + 1
+    assert len(host_copies.host_copies) == before + 1
     del labels
-    assert len(backend._host_copies) == before
+    assert len(host_copies.host_copies) == before

@@ -182,12 +182,13 @@ def backward(
         events.listener.gave_gradients(leaf_grads)
     taken = set() if gradient is None else {id(owner(seed.array))}
     sums = []  # nothing is added before all is known
-    for leaf, grad in leaf_grads.items():
-        if leaf._requires_grad:  # it may have been frozen since
-            total = to_user(grad, leaf, taken)
-            if leaf._grad is not None:
-                total = added(leaf._grad, total, create_graph)
-            sums.append((leaf, total))
+    with on_device_of(seed.array):  # afterwards, the GPU is current that was so before
+        for leaf, grad in leaf_grads.items():
+            if leaf._requires_grad:  # it may have been frozen since
+                total = to_user(grad, leaf, taken)
+                if leaf._grad is not None:
+                    total = added(leaf._grad, total, create_graph)
+                sums.append((leaf, total))
     for leaf, total in sums:
         leaf._grad = total
 
@@ -223,7 +224,8 @@ def grad(
     seeds = [seed_of(y, seed, "grad") for y, seed in zip(ys, given, strict=True)]
     grads = gradients(ys, seeds, {x.node for x in xs}, retain_graph, create_graph)
     taken = {id(owner(seed.array)) for seed in seeds}
-    results = [to_user(grads[x.node], x, taken) if x.node in grads else None for x in xs]
+    with on_device_of(seeds[0].array):
+        results = [to_user(grads[x.node], x, taken) if x.node in grads else None for x in xs]
     if not allow_unused:
         guard.connected(results, xs)
     return tuple(results)

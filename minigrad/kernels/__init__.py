@@ -12,10 +12,11 @@ import numpy as np
 from ..backend import Array, array_module, on_device_of
 from ..core import execute
 from ..ops import BatchNorm
-from . import cpu, cuda, cuda_steps
+from . import cpu, cpu_batchnorm, cuda, cuda_steps
 
-execute.numpy_forward.update(cpu.FORWARD)
-execute.numpy_backward.update(cpu.BACKWARD)
+for part in (cpu, cpu_batchnorm):
+    execute.numpy_forward.update(part.FORWARD)
+    execute.numpy_backward.update(part.BACKWARD)
 execute.cupy_forward.update(cuda.FORWARD)
 execute.cupy_backward.update(cuda.BACKWARD)
 
@@ -51,7 +52,7 @@ def update_running_statistics(
     forward pass of ``op`` has left. They were taken over ``m`` values each, and of the variance
     the unbiased one counts, divided by m - 1 instead of m."""
     if type(mean) is np.ndarray:
-        cpu.update_running(mean, var, op, momentum, m)
+        cpu_batchnorm.update_running(mean, var, op, momentum, m)
         return
     with on_device_of(mean):
         if cuda.update_running(mean, var, op, momentum, m):

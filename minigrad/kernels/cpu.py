@@ -6,8 +6,8 @@ Three habits make the difference; ``docs/where-the-time-goes.md`` has what was m
   its pages one by one. So intermediate results are written over each other with ``out=``, and the
   allocator is told once to keep the pages it has (``keep_pages``).
 * Summing columns with ``ones @ x`` runs in BLAS; ``x.sum(axis=0)`` adds one short row at a time.
-* What BatchNorm's two halves share is kept as the centred values, and its scalings are folded into
-  vectors of length C before they meet the matrix.
+
+BatchNorm's kernels are in ``cpu_batchnorm.py``.
 """
 
 import ctypes
@@ -46,19 +46,19 @@ keep_pages()
 
 
 @lru_cache(maxsize=64)
-def _number(value: float, kind: str) -> Array:
+def number(value: float, kind: str) -> Array:
     """() of a value: a Python number would be converted anew in each call."""
     return np.full((), value, kind)
 
 
 @lru_cache(maxsize=16)
-def _rows(n: int) -> Array:
+def rows(n: int) -> Array:
     """0, 1, ..., n - 1."""
     return np.arange(n)
 
 
 @lru_cache(maxsize=64)
-def _column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Array]:
+def column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Array]:
     """A function of (n, C): ``factor`` times the sum of each column. Of many rows, the sums of
     each few thousand are added in float64: one long sum in float32 loses a digit for every
     hundredfold of its length."""
@@ -76,7 +76,7 @@ def _column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Ar
     return in_parts
 
 
-def _is_matrix(x: Array) -> bool:
+def is_matrix(x: Array) -> bool:
     """Two axes, of a type that BLAS knows, and not empty."""
     return x.ndim == 2 and x.dtype.char in "fd" and x.size > 0
 
@@ -102,7 +102,7 @@ def linear_backward(
     to_x, to_weight, *_ = op.parents
     dx = None if to_x is None else grad.dot(weight)
     dw = None if to_weight is None else grad.T.dot(x)
-    return (dx, dw) if bias is None else (dx, dw, _column_sums(len(grad), grad.dtype.char)(grad))
+    return (dx, dw) if bias is None else (dx, dw, column_sums(len(grad), grad.dtype.char)(grad))
 
 
 # ------------------------------------------------------------------------------------- sigmoid
@@ -112,14 +112,14 @@ def sigmoid_forward(op: ops.Sigmoid, x: Array) -> Any:
     """1 / (1 + e^-x) in one buffer."""
     if x.dtype.char not in "fd" or x.ndim == 0:
         return None
-    return _sigmoid_of_negated(-x)
+    return sigmoid_of_negated(-x)
 
 
 @np.errstate(over="ignore")  # half the price of a `with`
-def _sigmoid_of_negated(y: Array) -> Array:
+def sigmoid_of_negated(y: Array) -> Array:
     """1 / (1 + e^y), in the place of y. Where e^y overflows, the result is 0; the rule has a
     number there that is too small to have all its digits (in float32 below 1.2e-38)."""
-    one = _number(1.0, y.dtype.char)
+    one = number(1.0, y.dtype.char)
     np.exp(y, y)
     y += one
     np.divide(one, y, y)
@@ -130,7 +130,7 @@ def sigmoid_backward(op: ops.Sigmoid, grad: Array, y: Array, x: Array) -> Any:
     """dy y (1 - y) in one buffer."""
     if y.dtype.char not in "fd" or y.ndim == 0:
         return None
-    dx = _number(1.0, y.dtype.char) - y
+    dx = number(1.0, y.dtype.char) - y
     dx *= y
     dx *= grad
     return dx
@@ -146,7 +146,7 @@ def linear_activation_forward(
     a = linear_forward(op, x, weight, bias)
     if a is None or type(op.activation) is not ops.Sigmoid:
         return None if a is None else op.activation.forward(a)
-    return _sigmoid_of_negated(np.negative(a, a))
+    return sigmoid_of_negated(np.negative(a, a))
 
 
 def linear_activation_backward(
@@ -158,154 +158,11 @@ def linear_activation_backward(
     bias: Array | None = None,
 ) -> Any:
     """dA by the activation's kernel or rule, and Linear's with it."""
-    if not _is_matrix(grad):
+    if not is_matrix(grad):
         return None
     kind = type(op.activation)
     da = BACKWARD.get(kind, kind.backward)(op.activation, grad, y, y)
     return linear_backward(op, da, y, x, weight, bias)
-
-
-# ----------------------------------------------------------------------------------- batch norm
-
-
-def batch_norm_forward(
-    op: ops.BatchNorm, x: Array, gamma: Array | None = None, beta: Array | None = None
-) -> Any:
-    """See ``_normalise``."""
-    if gamma is None or beta is None or not _is_matrix(x):
-        return None
-    return _normalise(op, x - x[0], x[0], gamma, beta)
-
-
-def _normalise(
-    op: Any, c: Array, first: Array, gamma: Array, beta: Array, negated: bool = False
-) -> Array:
-    """y = c (gamma r) + beta with c = x - mean, or -y: x_hat is never written.
-
-    A mean that is large beside sigma cannot be taken away as it is: its own rounding would be
-    left in c. So the batch's first sample has been taken away before, which is as large and makes
-    the difference exact where that matters: c is given as x - ``first``. Here, in its place, the
-    mean of what is left goes, which is small.
-    """
-    n, kind = len(c), c.dtype.char
-    means = _column_sums(n, kind, 1 / n)
-    mean = means(c)
-    c -= mean
-    y = c * c
-    var = means(y)
-    r = var + _number(op.eps, kind)
-    np.sqrt(r, r)
-    np.reciprocal(r, r)
-    scale = gamma * r
-    if negated:
-        np.multiply(c, -scale, y)
-        y -= beta
-    else:
-        np.multiply(c, scale, y)
-        y += beta
-    mean += first
-    op.workspace = c, r, scale
-    op.batch_mean, op.batch_var = mean, var
-    return y
-
-
-def batch_norm_backward(
-    op: Any,
-    grad: Array,
-    y: Array,
-    x: Array,
-    gamma: Array | None = None,
-    beta: Array | None = None,
-) -> Any:
-    """dx = gamma r (dy - mean(dy) - c r mean(dy x_hat)),  with  mean(dy x_hat) = r mean(dy c)."""
-    if op.workspace is None:
-        return None
-    c, r, scale = op.workspace
-    n, kind = len(grad), grad.dtype.char
-    sums = _column_sums(n, kind)
-    d_beta = sums(grad)
-    dx = grad * c
-    d_gamma = sums(dx)
-    d_gamma *= r
-    share = _number(1 / n, kind)
-    row = r * d_gamma
-    row *= share
-    np.multiply(c, row, dx)
-    np.subtract(grad, dx, dx)
-    np.multiply(d_beta, share, row)
-    dx -= row
-    dx *= scale
-    return dx, d_gamma, d_beta
-
-
-def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> None:
-    """running <- (1 - momentum) running + momentum batch, with the unbiased variance."""
-    kept = _number(1 - momentum, mean.dtype.char)
-    mean *= kept
-    mean += op.batch_mean * _number(momentum, mean.dtype.char)
-    var *= kept
-    var += op.batch_var * _number(momentum * (m / (m - 1)), var.dtype.char)
-
-
-def batch_norm_sigmoid_forward(
-    op: ops.BatchNormSigmoid, x: Array, gamma: Array | None = None, beta: Array | None = None
-) -> Any:
-    """The sigmoid in the place of what BatchNorm has made."""
-    if gamma is None or beta is None or not _is_matrix(x):
-        return None
-    return _sigmoid_of_negated(_normalise(op, x - x[0], x[0], gamma, beta, negated=True))
-
-
-def batch_norm_sigmoid_backward(
-    op: Any,
-    grad: Array,
-    y: Array,
-    x: Array,
-    gamma: Array | None = None,
-    beta: Array | None = None,
-) -> Any:
-    """da = dy y (1 - y), and BatchNorm's with it."""
-    if op.workspace is None:
-        return None
-    da = sigmoid_backward(ops.Sigmoid(), grad, y, x)
-    return batch_norm_backward(op, da, y, x, gamma, beta)
-
-
-def linear_batch_norm_sigmoid_forward(
-    op: ops.LinearBatchNormSigmoid,
-    x: Array,
-    weight: Array,
-    bias: Array,
-    gamma: Array,
-    beta: Array,
-) -> Any:
-    """Two matrices are written, where the three operations write four: z is centred in its place,
-    and the bias, which centring would take away again, is not added to it."""
-    if not _is_matrix(x):
-        return None
-    z = x.dot(weight.T)
-    first = z[0].copy()
-    z -= first
-    y = _sigmoid_of_negated(_normalise(op, z, first, gamma, beta, negated=True))
-    op.batch_mean += bias
-    return y
-
-
-def linear_batch_norm_sigmoid_backward(
-    op: ops.LinearBatchNormSigmoid,
-    grad: Array,
-    y: Array,
-    x: Array,
-    weight: Array,
-    bias: Array,
-    gamma: Array,
-    beta: Array,
-) -> Any:
-    """dz by the kernel above, and Linear's products with it; db = 0."""
-    if op.workspace is None:
-        return None
-    dz, d_gamma, d_beta = batch_norm_sigmoid_backward(op, grad, y, x, gamma, beta)
-    return *linear_backward(op, dz, y, x, weight), np.zeros(bias.shape, dz.dtype), d_gamma, d_beta
 
 
 # -------------------------------------------------------------------------------- cross-entropy
@@ -314,11 +171,11 @@ def linear_batch_norm_sigmoid_backward(
 def cross_entropy_forward(op: ops.SoftmaxCrossEntropy, logits: Array, labels: Array) -> Any:
     """The mean of log sum e^z - z_label; the exponentials are kept for backward. Class by class, so
     that a sum over the classes adds up whole rows."""
-    if op.reduction != "mean" or not _is_matrix(logits) or not _counts_all(labels, logits, op):
+    if op.reduction != "mean" or not is_matrix(logits) or not _counts_all(labels, logits, op):
         return None
     z = np.array(logits.T, order="C")  # (C, N), and a copy in any case
     z -= np.maximum.reduce(z, 0)
-    picked = z[labels, _rows(len(labels))]
+    picked = z[labels, rows(len(labels))]
     np.exp(z, z)
     total = np.add.reduce(z, 0)
     op.workspace = z, total
@@ -344,7 +201,7 @@ def cross_entropy_backward(
         return None
     exponentials, total = op.workspace
     dz = exponentials / total
-    dz[labels, _rows(len(labels))] -= 1
+    dz[labels, rows(len(labels))] -= 1
     dz *= grad / len(labels)
     return np.ascontiguousarray(dz.T), None
 
@@ -353,17 +210,11 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_forward,
     ops.LinearActivation: linear_activation_forward,
     ops.Sigmoid: sigmoid_forward,
-    ops.BatchNorm: batch_norm_forward,
-    ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
-    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_forward,
     ops.SoftmaxCrossEntropy: cross_entropy_forward,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.Linear: linear_backward,
     ops.LinearActivation: linear_activation_backward,
     ops.Sigmoid: sigmoid_backward,
-    ops.BatchNorm: batch_norm_backward,
-    ops.BatchNormSigmoid: batch_norm_sigmoid_backward,
-    ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_backward,
     ops.SoftmaxCrossEntropy: cross_entropy_backward,
 }

@@ -133,7 +133,7 @@ def test_pytorchs_batch_norm_is_off_by_what_the_table_says(architecture: Any) ->
 
 
 def test_the_reading_order_holds_the_five_ideas(pages: dict[str, Any]) -> None:
-    for idea in ("core/graph.py", "core/op.py", "tensor.py", "nn/module.py", "backend.py"):
+    for idea in ("core/graph.py", "core/op.py", "tensor.py", "nn/module.py", "backend/library.py"):
         assert f"(../minigrad/{idea})" in pages["README"].text, idea
 
 

@@ -1,0 +1,32 @@
+"""The generator behind ``randn``, initialisation, dropout and shuffling: one, on the host."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..events import tell
+
+_generator: np.random.Generator | None = None
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Start the generator behind ``randn``, initialisation, dropout and shuffling at ``seed``.
+
+    There is one generator, on the host, so a run on the GPU starts from the CPU run's numbers.
+    """
+    global _generator
+    _generator = np.random.default_rng(seed)
+    return _generator
+
+
+def default_generator() -> np.random.Generator:
+    """The generator that ``manual_seed`` starts; unseeded, it starts anywhere."""
+    global _generator
+    tell(
+        "leaves_the_step",
+        "draws random numbers on the host",
+        "draw before the step, and give it what was drawn as an input (dropout cannot be captured)",
+    )
+    if _generator is None:  # made when first asked for: importing numpy.random takes a while
+        _generator = np.random.default_rng()
+    return _generator
