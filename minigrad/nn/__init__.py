@@ -19,7 +19,7 @@ from .activation import (
     Tanh,
 )
 from .batchnorm import BatchNorm1d, BatchNorm2d
-from .container import ModuleDict, ModuleList, Sequential
+from .container import ModuleDict, ModuleList, ParameterList, Sequential
 from .dropout import Dropout
 from .embedding import Embedding
 from .fuse import BatchNormSigmoid, LinearActivation, fuse
@@ -36,6 +36,7 @@ __all__ = [
     "Sequential",
     "ModuleList",
     "ModuleDict",
+    "ParameterList",
     "Linear",
     "LinearActivation",
     "Embedding",

@@ -1,9 +1,10 @@
-"""Modules made of modules: in a row, in a list, by name."""
+"""Modules made of modules, in a row, in a list, by name; and a list of Parameters."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from .module import Module
+from .parameter import Parameter
 
 
 class _Row(Module):
@@ -172,3 +173,42 @@ class ModuleDict(Module):
     def items(self) -> Iterable[tuple[str, Module]]:
         """The names with their modules."""
         return dict(self._own("module")).items()
+
+
+class ParameterList(Module):
+    """A list of Parameters that are registered, which those in a plain list would not be.
+
+    Raises:
+        TypeError: one of them is no Parameter.
+        IndexError: there is no such element.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+        super().__init__()
+        self.extend(parameters)
+
+    def __getitem__(self, index: int) -> Parameter:
+        return list(self)[index]
+
+    def __setitem__(self, index: int, parameter: Parameter) -> None:
+        self.register_parameter(str(range(len(self))[index]), parameter)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter([parameter for _, parameter in self._own("parameter")])
+
+    def append(self, parameter: Parameter) -> Self:
+        """Add one at the end; returns itself."""
+        self.register_parameter(str(len(self)), parameter)
+        return self
+
+    def extend(self, parameters: Iterable[Parameter]) -> Self:
+        """Add several at the end; returns itself."""
+        for parameter in parameters:
+            self.append(parameter)
+        return self
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"({i}): {p.dtype} of shape {p.shape}" for i, p in enumerate(self))

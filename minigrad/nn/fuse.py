@@ -17,6 +17,7 @@ from .container import Sequential
 from .linear import Linear
 from .module import Module
 from .shape import Identity
+from .unregistered import in_plain_lists
 
 ACTIVATIONS: dict[type[Module], str] = {Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
 
@@ -61,10 +62,10 @@ class LinearBatchNormSigmoid(Linear):
     """``Sequential(Linear(...), BatchNorm1d(...), Sigmoid())`` as one module, made by ``nn.fuse``.
 
     It has the weight and bias of the Linear. Those of the BatchNorm1d, its running statistics and
-    its train/eval state stay in ``norm``, the module after it, which passes on what it is given.
+    its train/eval state stay in ``norm``, the module after it, which returns its input.
     """
 
-    norm: "Absorbed"
+    norm: "FusedAway"
 
     def forward(self, input: Tensor) -> Tensor:
         """See the class. Where no batch's statistics are taken, and for inputs that do not fit,
@@ -78,7 +79,7 @@ class LinearBatchNormSigmoid(Linear):
         return BatchNormSigmoid.forward(norm, super().forward(input))
 
 
-class Absorbed(BatchNormSigmoid):
+class FusedAway(BatchNormSigmoid):
     """A ``BatchNorm1d`` that the ``LinearBatchNormSigmoid`` before it has computed."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -95,19 +96,18 @@ class Absorbed(BatchNormSigmoid):
 def fuse(model: Module) -> Module:
     """A model that computes what ``model`` computes, with neighbours fused.
 
-    In every ``Sequential`` inside, these become one, and modules that pass on what they are given
-    follow, so that all names and indices stay:
+    In every ``Sequential`` inside, each of these patterns is replaced by one module. Modules that
+    return their input follow it, so that all names and indices stay:
 
     * a ``Linear`` with a bias, a ``BatchNorm1d`` with weight and bias, and a ``Sigmoid``;
     * another ``BatchNorm1d`` and a ``Sigmoid``;
     * a ``Linear`` with a bias, and a ``Sigmoid``, ``Tanh`` or ``ReLU``.
 
     To take parts out of a model, by index or slice, do so before it is fused: of a row that became
-    one, the first part computes the whole. Modules that are also kept in a plain list are run as
-    they are in ``model``.
+    one, the first part computes the whole.
 
     They are left as they are where one of them has a hook, which would not see what it asks for,
-    and where one is of a subclass.
+    where one is of a subclass, and where one is in a plain list too, which may run it alone.
 
     The two models share their parameters and buffers: training one trains the other, ``to`` moves
     both, an optimiser of one serves the other, and a state dict of one fits the other. Each has a
@@ -119,41 +119,65 @@ def fuse(model: Module) -> Module:
     """
     if not isinstance(model, Module):
         raise TypeError(f"fuse: got a {type(model).__name__}, expected a Module")
-    return _fused(model, {})
+    listed = {
+        part
+        for module in model.modules()
+        for _, parts in in_plain_lists(module, (Module,))
+        for part in parts
+    }
+    return _fused(model, {}, listed)
 
 
-def _fused(module: Module, done: dict[Module, Module]) -> Module:
-    """A copy of ``module`` that shares its tensors; ``done``: those copied so far, as a module
-    that is used in several places must stay one."""
+def _fused(module: Module, done: dict[Module, Module], listed: set[Module]) -> Module:
+    """A copy of ``module`` that shares its tensors.
+
+    ``done`` are those copied so far, because a module that is used in several places must stay
+    one; ``listed`` those in plain lists.
+    """
     if module in done:
         return done[module]
     copy = done[module] = _sharing(module, type(module))
     for name, child in module._own("module"):
-        copy.__dict__[name] = _fused(child, done)
+        copy.__dict__[name] = _fused(child, done, listed)
     if isinstance(module, LinearBatchNormSigmoid):
-        copy.__dict__["norm"] = _fused(module.norm, done)
+        copy.__dict__["norm"] = _fused(module.norm, done, listed)
+    for name, parts in in_plain_lists(module, (Module,)):
+        if parts:
+            copy.__dict__[name] = _with_copies(module.__dict__[name], done, listed)
     if type(module).forward is Sequential.forward:
         named = list(module._own("module"))
         while named:
-            parts = _as_one([child for _, child in named])
+            parts = _as_one([child for _, child in named], listed)
             for (name, _), part in zip(named, parts, strict=False):
                 copy.__dict__[name] = part
             named = named[max(len(parts), 1) :]
     return copy
 
 
-def _as_one(row: list[Module]) -> list[Module]:
+def _with_copies(value: Any, done: dict[Module, Module], listed: set[Module]) -> Any:
+    """A list, tuple or dict like ``value``, with copies of the modules in it."""
+    if isinstance(value, Module):
+        return _fused(value, done, listed)
+    if type(value) is dict:
+        return {key: _with_copies(item, done, listed) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_with_copies(item, done, listed) for item in value)
+    return value
+
+
+def _as_one(row: list[Module], listed: set[Module]) -> list[Module]:
     """What takes the place of the first modules of ``row``, if they can be one; else nothing."""
     kinds = [
-        None if m._pre_hooks or m._forward_hooks or m._backward_hooks else type(m) for m in row[:3]
+        None if m._pre_hooks or m._forward_hooks or m._backward_hooks or m in listed else type(m)
+        for m in row[:3]
     ]
     first = row[0]
     if kinds == [Linear, BatchNorm1d, Sigmoid]:
         norm: Any = row[1]
         if first.bias is not None and norm.weight is not None and norm.bias is not None:
-            layer, absorbed = _sharing(first, LinearBatchNormSigmoid), _sharing(norm, Absorbed)
-            layer.__dict__["norm"] = absorbed  # not registered: it is so already, one further on
-            return [layer, absorbed, _nothing_for(row[2])]
+            layer, norm = _sharing(first, LinearBatchNormSigmoid), _sharing(norm, FusedAway)
+            layer.__dict__["norm"] = norm  # not registered: it is so already, one further on
+            return [layer, norm, _nothing_for(row[2])]
     if kinds[:2] == [BatchNorm1d, Sigmoid]:
         return [_sharing(first, BatchNormSigmoid), _nothing_for(row[1])]
     if kinds[0] is Linear and first.bias is not None and kinds[1:] and kinds[1] in ACTIVATIONS:

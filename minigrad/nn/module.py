@@ -13,17 +13,15 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-import numpy as np
-
-from ..arrays import as_dtype
-from ..backend import Device, import_cupy
 from ..tensor import RemovableHandle, Tensor
+from .conversion import Conversion
 from .hooks import BackwardHook, added, run_watched
 from .parameter import Parameter, clear_gradients
 from .state import IncompatibleKeys, load_into
+from .unregistered import warn_of_unregistered
 
 
-class Module:
+class Module(Conversion):
     """The base class of layers, networks and losses.
 
     Write ``__init__``, which calls ``super().__init__()`` and assigns parameters and modules to
@@ -50,6 +48,7 @@ class Module:
         self.training = True
         self._members = {}
         self._not_saved: set[str] = set()  # buffers that are not persistent
+        self._searched: set[str] = set()  # attributes, for modules in a plain list
         self._pre_hooks: list[Callable[..., Any]] = []
         self._forward_hooks: list[Callable[..., Any]] = []
         self._backward_hooks: list[BackwardHook] = []
@@ -144,7 +143,9 @@ class Module:
         taken = name == "training" or hasattr(type(self), name)
         if taken or self._members.get(name, kind) != kind:
             raise ValueError(f"{type(self).__name__}: the attribute {name!r} exists already")
-        if isinstance(value, Module) and any(part is self for part in value.modules()):
+        if isinstance(value, Module) and any(
+            part is self for _, part in value._named_modules("", set())
+        ):
             raise ValueError(
                 f"{type(self).__name__}: {name!r} contains this module; a module cannot be part "
                 f"of itself"
@@ -176,7 +177,10 @@ class Module:
         """A module with the same members; what is added to one is not added to the other."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        for name in ("_members", "_not_saved", "_pre_hooks", "_forward_hooks", "_backward_hooks"):
+        for name in (
+            "_members", "_not_saved", "_searched",
+            "_pre_hooks", "_forward_hooks", "_backward_hooks",
+        ):  # fmt: skip
             twin.__dict__[name] = self.__dict__[name].copy()
         return twin
 
@@ -200,8 +204,17 @@ class Module:
         self, prefix: str = "", remove_duplicate: bool = True
     ) -> "Iterator[tuple[str, Module]]":
         """This module (under the name ``prefix``) and all modules inside it, with dotted names;
-        one that is used in several places comes once."""
-        yield from self._named_modules(prefix, set() if remove_duplicate else None)
+        one that is used in several places comes once.
+
+        Modules and Parameters in a plain list, tuple or dict do not come; a warning says so once.
+        """
+        new = []
+        for path, module in self._named_modules(prefix, set() if remove_duplicate else None):
+            if len(module._searched) < len(module.__dict__):
+                new.append(module)
+            yield path, module
+        if new:
+            warn_of_unregistered(new, (Module, Parameter), self._named_modules("", set()))
 
     def _named_modules(
         self, prefix: str, seen: "set[Module] | None"
@@ -302,59 +315,6 @@ class Module:
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
-
-    def to(self, *args: Any, device: str | None = None, dtype: Any = None) -> Self:
-        """Move all parameters, buffers and gradients: ``to("cuda")``, ``to(mg.float64)``,
-        ``to(device, dtype)`` or ``to(tensor)``.
-
-        The module itself changes and its Parameters stay the same objects, so an optimiser keeps
-        them; buffers of integers keep their type.
-
-        Raises:
-            RuntimeError: there is no such device; the message says why. Nothing has moved then.
-            TypeError: the type is no floating one.
-        """
-        for argument in args:
-            if isinstance(argument, Tensor):
-                device, dtype = argument.device, argument.dtype
-            elif isinstance(argument, str) and argument.startswith(("cpu", "cuda")):
-                device = argument
-            else:
-                dtype = argument
-        if device is not None and Device(device).type == "cuda":
-            import_cupy()
-        if dtype is not None and as_dtype(dtype).kind != "f":
-            raise TypeError(f"to: a module cannot be made {as_dtype(dtype)}, only a floating type")
-        for tensor in [*self.parameters(), *self.buffers()]:
-            wanted = dtype if tensor.dtype.kind == "f" else None
-            moved = tensor.detach().to(device=device, dtype=wanted)
-            if moved.data is tensor.data:  # assigning it would count as a change
-                continue
-            gradient, tensor.grad = tensor.grad, None
-            tensor.data = moved
-            if gradient is not None:
-                tensor.grad = gradient.detach().to(device=device, dtype=wanted)
-        return self
-
-    def cpu(self) -> Self:
-        """All parameters and buffers on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self, index: int = 0) -> Self:
-        """All parameters and buffers on a GPU."""
-        return self.to(f"cuda:{index}")
-
-    def float(self) -> Self:
-        """All floating parameters and buffers as float32."""
-        return self.to(np.float32)
-
-    def double(self) -> Self:
-        """All floating parameters and buffers as float64."""
-        return self.to(np.float64)
-
-    def half(self) -> Self:
-        """All floating parameters and buffers as float16."""
-        return self.to(np.float16)
 
     # ----------------------------------------------------------------------------- state
 

@@ -172,3 +172,34 @@ def test_inserting_where_it_cannot_be_done_changes_nothing() -> None:
     assert list(row) == parts
     with pytest.raises(ValueError, match=r"cannot insert among modules with names \(fc, act\)"):
         nn.Sequential({"fc": Double(), "act": Double()}).insert(1, Add(2))
+
+
+def test_a_parameter_list_registers_its_parameters(rng) -> None:
+    first, second, third = (nn.Parameter(rng.normal(size=n)) for n in (2, 3, 4))
+    row = nn.ParameterList([first])
+    assert row.append(second) is row
+    assert row.extend([third]) is row
+    assert list(row.parameters()) == [first, second, third]
+    assert list(row.state_dict()) == ["0", "1", "2"]
+    assert (len(row), row[0], row[-1], row[1:]) == (3, first, third, [second, third])
+    fourth = nn.Parameter([7.5])
+    row[-1] = fourth
+    assert list(row) == [first, second, fourth]
+    assert repr(row) == (
+        "ParameterList((0): float64 of shape (2,), (1): float64 of shape (3,), "
+        "(2): float32 of shape (1,))"
+    )
+    with pytest.raises(IndexError):
+        row[3] = fourth
+    with pytest.raises(TypeError, match="parameter '3' is a Tensor, expected a Parameter"):
+        row.append(first.detach())
+    assert len(row) == 3
+
+
+@pytest.mark.parity
+def test_a_parameter_list_has_the_names_of_pytorchs(torch, rng) -> None:
+    values = [rng.normal(size=n) for n in (2, 3)]
+    ours = nn.ParameterList([nn.Parameter(v) for v in values])
+    theirs = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(v)) for v in values])
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})

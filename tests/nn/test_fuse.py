@@ -79,7 +79,7 @@ def test_on_the_kernels(emulated: str, rng: np.random.Generator) -> None:
 def test_which_neighbours_become_one() -> None:
     fused = nn.fuse(network())
     assert [type(m).__name__ for m in fused] == [
-        "LinearBatchNormSigmoid", "Absorbed", "Identity", "Sequential", "BatchNorm1d",
+        "LinearBatchNormSigmoid", "FusedAway", "Identity", "Sequential", "BatchNorm1d",
         "LinearActivation", "Identity", "Linear",
     ]  # fmt: skip
     assert isinstance(fused[3][1], nn.BatchNormSigmoid)
@@ -260,7 +260,7 @@ def test_a_whole_layer_and_what_it_is_left_as_without_all_its_parts() -> None:
     def kinds(model: nn.Module) -> list[str]:
         return [type(m).__name__ for m in nn.fuse(model)]
 
-    assert kinds(layer()) == ["LinearBatchNormSigmoid", "Absorbed", "Identity"]
+    assert kinds(layer()) == ["LinearBatchNormSigmoid", "FusedAway", "Identity"]
     assert kinds(layer(track_running_stats=False))[0] == "LinearBatchNormSigmoid"
     pairs = ["Linear", "BatchNormSigmoid", "Identity"]
     assert kinds(layer(affine=False)) == pairs
@@ -321,3 +321,39 @@ def test_what_is_no_module() -> None:
 def test_an_activation_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="activation is 'foo', expected 'sigmoid', 'tanh', 'relu'"):
         nn.LinearActivation(2, 3, activation="foo")
+
+
+class InLists(nn.Module):
+    """Keeps its modules in a ModuleList, and in plain ones that ``forward`` runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = [nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Sigmoid()]
+        self.registered = nn.Sequential(*parts)
+        self.plain = [parts[0], {"norm": parts[1]}, (parts[2], 2.5)]
+        self.rest = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        first, second, (third, factor) = self.plain
+        return self.rest(third(second["norm"](first(x))) * factor)
+
+
+def test_plain_lists_hold_the_copies(rng) -> None:
+    model = InLists().double()
+    fused = nn.fuse(model)
+    copies = [fused.plain[0], fused.plain[1]["norm"], fused.plain[2][0]]
+    assert copies == list(fused.registered)  # and they are not fused
+    assert not set(copies) & set(model.registered)
+    assert type(fused.rest[0]).__name__ == "LinearActivation"
+    x = mg.tensor(rng.normal(size=(7, 5)))
+    model.eval()
+    assert fused.plain[1]["norm"].training
+    fused.eval()
+    np.testing.assert_allclose(fused(x).data, model(x).data, rtol=1e-12)
+    fused.train()
+    mean = model.registered[1].running_mean.numpy().copy()
+    y = model(x)  # in evaluation still
+    assert np.array_equal(model.registered[1].running_mean.numpy(), mean)
+    z = fused(x)
+    assert not np.allclose(y.data, z.data)
+    assert not np.array_equal(model.registered[1].running_mean.numpy(), mean)  # it is shared
