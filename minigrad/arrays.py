@@ -38,6 +38,16 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     return found if found.isnative else found.newbyteorder("=")
 
 
+def check_byte_order(array: Array, name: str) -> None:
+    """Raise a TypeError if ``array``, whose memory is to be shared, is in foreign byte order: some
+    functions of NumPy, and BLAS, know the machine's own alone."""
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"{name}: the array is {array.dtype.str}, expected the byte order of this machine; "
+            f"mg.tensor(...) converts, and so does .astype({array.dtype.newbyteorder('=').name!r})"
+        )
+
+
 def plain_array(array: Array) -> Array:
     """``array`` without what a subclass of ndarray adds to it.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_dtype, plain_array
+from .arrays import as_dtype, check_byte_order, plain_array
 from .backend import Device as _Device
 from .backend import (
     array_module,
@@ -82,12 +82,15 @@ def arange(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers from ``start`` (default 0) up to but without ``end``, ``step`` apart: int64 if
-    all three are integers, else float32.
+    all three are integers, else float32. In a ``dtype`` of integers the three are cut to integers
+    first, as in PyTorch.
 
     Raises:
         ValueError: ``step`` is 0.
     """
     start, end = (0, start) if end is None else (start, end)
+    if dtype is not None and as_dtype(dtype).kind != "f":
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise ValueError("arange: step is 0, and would never reach the end")
     array = np.arange(start, end, step)
@@ -104,8 +107,15 @@ def linspace(
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive."""
-    return _placed(np.linspace(start, end, steps), floating(dtype), device, requires_grad)
+    """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive. In a ``dtype`` of
+    integers the ends, and then all numbers, are cut to integers, as in PyTorch."""
+    if floating(dtype).kind == "f":
+        array = np.linspace(start, end, steps)
+    else:  # start + i (end - start) / gaps, in whole numbers: a rounding error would cost one
+        gaps = max(steps - 1, 1)
+        scaled = int(start) * gaps + np.arange(steps) * (int(end) - int(start))
+        array = np.sign(scaled) * (abs(scaled) // gaps)
+    return _placed(array, floating(dtype), device, requires_grad)
 
 
 def eye(
@@ -135,7 +145,7 @@ def rand(
     kind = floating(dtype)
     if kind != np.float64:
         # Rounding to fewer digits can give 1.0, which is not in [0, 1).
-        sample = np.minimum(sample, np.nextafter(kind.type(1), kind.type(0)))
+        sample = np.asarray(np.minimum(sample, np.nextafter(kind.type(1), kind.type(0))))
     return _placed(sample, kind, device, requires_grad)
 
 
@@ -162,11 +172,13 @@ def from_numpy(array: Any) -> Tensor:
     """A Tensor that shares its memory with ``array``.
 
     Raises:
-        TypeError: not a NumPy array, or of a type a Tensor does not hold.
+        TypeError: not a NumPy array, of a type a Tensor does not hold, or in the byte order of
+            another kind of machine.
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: got a {type(array).__name__}, expected a numpy.ndarray")
     as_dtype(array.dtype)
+    check_byte_order(array, "from_numpy")
     return Tensor.from_array(plain_array(array))
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import ops
-from .arrays import as_array, as_dtype
+from .arrays import as_array, as_dtype, check_byte_order
 from .backend import Array, Device, device_of, is_array, on_device_of, to_device
 from .core.autograd import apply, backward
 from .core.hooks import watched
@@ -97,6 +97,7 @@ class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, In
             raise TypeError(f"data: got a {type(data).__name__}, expected an array")
         if self._requires_grad and data.dtype.kind != "f":
             raise TypeError(f"data: got {data.dtype}, but this tensor requires a gradient")
+        check_byte_order(data, "data")
         if data is self.array:  # what `t.data -= step` ends with
             mark_written(data)
         self.array = data

@@ -1,5 +1,7 @@
 """New tensors, compared with NumPy's and with what their names promise."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,43 @@ def test_no_type_means_float32_and_is_no_type_elsewhere():
 def test_a_step_of_nothing():
     with pytest.raises(ValueError, match="arange: step is 0"):
         mg.arange(0, 1, 0)
+
+
+def test_integers_of_a_range_are_cut_first():
+    assert mg.arange(3.1, dtype=mg.int64).tolist() == [0, 1, 2]
+    assert mg.arange(0.9, 4.9, dtype=mg.int32).tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="step is 0"):
+        mg.arange(0, 3, 0.5, dtype=mg.int64)
+    assert mg.arange(0, 3, 0.5, dtype=mg.float64).tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+@pytest.mark.parametrize("dtype", [mg.uint8, mg.int64])
+def test_whole_numbers_at_equal_distances(dtype):
+    for start, end, steps in ((0, 255, 52), (255, 0, 7), (3, 250, 20), (7, 7, 3), (9, 0, 1)):
+        gaps = max(steps - 1, 1)
+        exact = [int(Fraction(start * gaps + i * (end - start), gaps)) for i in range(steps)]
+        assert mg.linspace(start, end, steps, dtype=dtype).tolist() == exact
+    assert mg.linspace(-1, 2, 5, dtype=mg.int64).tolist() == [-1, 0, 0, 1, 2], "cut, not floored"
+    assert mg.linspace(0.9, 3.9, 4, dtype=mg.int64).tolist() == [0, 1, 2, 3]
+
+
+def test_a_single_random_number():
+    for shape in ((), ((),)):
+        for dtype in (mg.float16, mg.float32, mg.float64):
+            sample = mg.rand(*shape, dtype=dtype)
+            assert sample.shape == ()
+            assert sample.dtype == dtype
+            assert 0 <= sample.item() < 1
+
+
+def test_foreign_byte_order():
+    foreign = np.array([1.5, 2.5], np.dtype(np.float16).newbyteorder())
+    with pytest.raises(TypeError, match=r"from_numpy: the array is .f2, expected the byte order"):
+        mg.from_numpy(foreign)
+    x = mg.tensor(foreign)
+    assert x.dtype.isnative
+    assert x.tolist() == [1.5, 2.5]
+    with pytest.raises(TypeError, match=r"data: the array is .f2"):
+        x.data = foreign
+    assert x.to(foreign.dtype).dtype.isnative
+    assert x.tolist() == [1.5, 2.5]

@@ -591,6 +591,9 @@ def test_one_hot():
     assert y.tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [0, 1, 0]]]
     assert y.dtype == np.int64
     assert F.one_hot(mg.tensor(np.zeros((0,), int)), 3).shape == (0, 3)
+    assert F.one_hot(mg.tensor([[0, 2], [1, 1]])).tolist() == y.tolist()
+    with pytest.raises(ValueError, match="there are no labels to tell the number of classes"):
+        F.one_hot(mg.tensor(np.zeros((0,), int)))
 
 
 @pytest.mark.parametrize(

@@ -458,6 +458,12 @@ OF_ONE: dict[str, Callable[..., Any]] = {
     "cat": lambda L, x: L.cat([x, x]),
     "index": lambda L, x: x[:, 1],
     "relu": no_bool(lambda L, x: x.relu()),
+    "sum in float64": lambda L, x: x.sum(0, dtype=L.float64),
+    "sum in int32": lambda L, x: x.sum(dtype=L.int32),
+    "mean in float32": lambda L, x: x.mean(1, dtype=L.float32),
+    "cumsum in float16": lambda L, x: x.cumsum(0, dtype=L.float16),
+    "softmax in float64": lambda L, x: L.softmax(x, 0, dtype=L.float64),
+    "log_softmax in float32": lambda L, x: x.log_softmax(-1, dtype=L.float32),
     "// 3": no_bool(lambda L, x: x // 3),
     "% 3": no_bool(lambda L, x: x % 3),
     "% 0.75": no_bool(lambda L, x: x % 0.75),
@@ -577,6 +583,10 @@ KINKS: dict[str, tuple[Callable[..., Any], list[float]]] = {
     "x ** x": (lambda L, F, x: x ** (x * 1), [0.0, 2.0]),
     "0 ** x": (lambda L, F, x: 0**x, [0.0, 2.0, -1.5]),
     "amax of NaN": (lambda L, F, x: x.amax(), [2.0, np.nan, 1.0]),
+    "cross_entropy of nothing": (
+        lambda L, F, x: F.cross_entropy(x.reshape(1, -1), L.tensor([-100])),
+        [2.0, 1.0, 1.0],
+    ),
     "abs of NaN": (lambda L, F, x: x.abs(), [np.nan, -1.0]),
     "elu of NaN": (lambda L, F, x: F.elu(x), [np.nan, -1.0]),
     "std and its derivative": (
@@ -611,6 +621,9 @@ def test_kinks_and_limits(name):
 STRAIGHT = {
     "abs": lambda L, F, x: x.abs(),
     "relu": lambda L, F, x: x.relu(),
+    "cross_entropy of nothing": lambda L, F, x: F.cross_entropy(
+        L.stack([x, 2 * x]), L.tensor([-100, -100])
+    ),
     "leaky_relu": lambda L, F, x: F.leaky_relu(x),
     "remainder": lambda L, F, x: L.remainder(x * 1, x + 3),
     "std of equals": lambda L, F, x: (x * 0).std(),
@@ -646,4 +659,5 @@ def test_running_statistics(momentum):
 
 def test_one_hot():
     labels = np.array([[0, 2], [1, 1]])
+    same(F.one_hot(mg.tensor(labels)), TF.one_hot(torch.tensor(labels)), 0, "one_hot")
     same(F.one_hot(mg.tensor(labels), 3), TF.one_hot(torch.tensor(labels), 3), 0, "one_hot")

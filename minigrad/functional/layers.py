@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import ops
 from ..arrays import check_range
-from ..backend import default_generator, to_device
+from ..backend import CPU, default_generator, host_copy, to_device
 from ..core.autograd import apply
+from ..methods.arguments import narrowed, widened
 from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 
@@ -52,12 +53,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
     op = ops.GELU() if approximate == "none" else ops.GELUTanh()
-    return apply(op, floating(input, "gelu"))
+    return narrowed(apply(op, widened(floating(input, "gelu"))), input)
 
 
 def silu(input: Tensor) -> Tensor:
     """x sigmoid(x), elementwise."""
-    return apply(ops.SiLU(), floating(input, "silu"))
+    return narrowed(apply(ops.SiLU(), widened(floating(input, "silu"))), input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -157,16 +158,23 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return input * Tensor.from_array(to_device(np.asarray(mask), input.device))
 
 
-def one_hot(labels: Tensor, num_classes: int) -> Tensor:
+def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
     """1 where the class is the label, else 0.   labels: (...) integers -> (..., num_classes) int64
+
+    ``num_classes`` is by default (-1) one more than the largest label.
 
     Raises:
         TypeError: the labels are no Tensor, or no integers.
         IndexError: a label is not in [0, num_classes).
+        ValueError: no labels, and no ``num_classes``.
     """
     if not isinstance(labels, Tensor):
         raise TypeError(f"one_hot: labels are a {type(labels).__name__}, expected a Tensor")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels are {labels.dtype}, expected integers (class numbers)")
+    if num_classes == -1:
+        if not labels.numel():
+            raise ValueError("one_hot: there are no labels to tell the number of classes from")
+        num_classes = int(to_device(host_copy(labels.array), CPU).max()) + 1
     check_range(labels.array, num_classes, "one_hot", "a label")
     return apply(ops.OneHot(num_classes, np.int64), labels)

@@ -77,7 +77,7 @@ def cross_entropy(
         target: labels, integers of shape (N,), () or (N, d1, ...); or probabilities, of the
             input's shape and type.
         weight: a factor for each class, (C,); the mean is then a weighted one.
-        ignore_index: a label that counts for nothing.
+        ignore_index: a label that counts for nothing; not for probabilities.
         reduction: "mean", "sum" or "none".
         label_smoothing: how much of each target is spread evenly over the classes.
 
@@ -85,8 +85,8 @@ def cross_entropy(
         IndexError: a label is not in [0, C).
         TypeError: an argument is no Tensor, the input is not floating, or labels are neither
             integers nor, in the input's shape, probabilities.
-        ValueError: shapes do not fit, there is no such ``reduction``, or ``label_smoothing`` is not
-            from 0 to 1.
+        ValueError: shapes do not fit, there is no such ``reduction``, ``label_smoothing`` is not
+            from 0 to 1, or there is an ``ignore_index`` beside probabilities.
     """
     _check_reduction(reduction, "cross_entropy")
     expect_tensors("cross_entropy", ("weight",), input=input, target=target, weight=weight)
@@ -105,6 +105,11 @@ def cross_entropy(
         if weight is None and label_smoothing == 0:
             loss = apply(ops.SoftmaxCrossEntropy(reduction, ignore_index), logits, labels)
             return loss.reshape(target.shape) if reduction == "none" else loss
+    elif ignore_index >= 0:
+        raise ValueError(
+            f"cross_entropy: ignore_index is {ignore_index}, but the targets are probabilities, "
+            f"which are no labels; expected labels, or no ignore_index"
+        )
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"cross_entropy: weight has shape {weight.shape}, expected ({classes},)")
     log_p = floating(input, "cross_entropy").log_softmax(axis)
@@ -113,8 +118,6 @@ def cross_entropy(
     if probabilities:
         smooth = target * (1 - label_smoothing) + label_smoothing / classes
         loss = -(smooth * weighted).sum(axis)
-        if reduction == "mean":
-            return loss.sum() / (loss.numel() or 1)
         return _reduced(loss, reduction, "cross_entropy")
     loss = nll_loss(log_p, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
@@ -178,8 +181,7 @@ def _average(loss: Tensor, weights: Tensor) -> Tensor:
     nothing is, but its gradient is 0."""
     total = weights.sum()
     constant = total.detach()
-    with np.errstate(invalid="ignore"):
-        none = constant / constant - 1  # 0, or NaN
+    none = constant / constant - 1  # 0, or NaN
     return loss.sum() / (total + (constant == 0).to(total.dtype)) + none
 
 
@@ -247,7 +249,7 @@ def binary_cross_entropy_with_logits(
     input, target = _same_shape(name, input, target)
     if pos_weight is None:
         loss = apply(ops.BinaryCrossEntropyWithLogits(), input, target)
-    else:  # -log s = softplus(-x), and -log(1 - s) = x + softplus(-x)
-        positive = 1 + (pos_weight - 1) * target
-        loss = (1 - target) * input + positive * softplus(-input, threshold=float("inf"))
+    else:  # -log s = softplus(-x), and -log(1 - s) = softplus(x)
+        right, wrong = (softplus(x, threshold=float("inf")) for x in (-input, input))
+        loss = target * right * pos_weight + (1 - target) * wrong
     return _reduced(loss if weight is None else loss * weight, reduction, name)

@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from types import FunctionType
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,10 +14,24 @@ from ..core.variable import Variable
 
 Dims: TypeAlias = int | tuple[int, ...] | list[int] | None
 Scalar: TypeAlias = float | int | bool
+Family = TypeVar("Family", bound=type)
+
+
+def of_tensor(family: Family) -> Family:
+    """Let Python's errors about arguments speak of ``Tensor.sum()``, where it would name the class
+    in which a method is written, of which no user has heard."""
+    for name, member in vars(family).items():
+        for function in (member, getattr(member, "__wrapped__", None)):
+            if isinstance(function, FunctionType):
+                function.__qualname__ = f"Tensor.{name}"
+    return family
 
 
 def numpy_spelling(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let ``method`` be called with ``axis=`` and ``keepdims=`` for ``dim=`` and ``keepdim=``."""
+    """Let ``method`` be called with ``axis=`` and ``keepdims=`` for ``dim=`` and ``keepdim=``.
+
+    ``np.sum(t)`` calls ``t.sum`` with ``out=``. There is none, and the error says what to write.
+    """
 
     @functools.wraps(method)
     def spelled(*args: Any, **options: Any) -> Any:
@@ -25,6 +40,12 @@ def numpy_spelling(method: Callable[..., Any]) -> Callable[..., Any]:
                 if ours in options:
                     raise TypeError(f"{method.__name__}: got both {theirs}= and {ours}=")
                 options[ours] = options.pop(theirs)
+        if "out" in options:
+            name = method.__name__
+            raise TypeError(
+                f"{name}: got out=, as from np.{name}(t); for a Tensor write t.{name}() or "
+                f"mg.{name}(t)"
+            )
         return method(*args, **options)
 
     return spelled

@@ -16,6 +16,7 @@ from .arguments import (
     check_broadcast,
     counted,
     floating,
+    of_tensor,
     operand,
     pair,
     promoted,
@@ -25,6 +26,7 @@ from .arguments import (
 _NEGATIVE_POWER = "pow: an integer to a negative power is not an integer; use .float()"
 
 
+@of_tensor
 class Arithmetic(Variable):
     """+ - * / ** and their relatives, element by element."""
 

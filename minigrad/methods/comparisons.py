@@ -9,9 +9,10 @@ from .. import ops
 from ..backend import device_of, on_device_of
 from ..core.autograd import apply
 from ..core.variable import Variable
-from .arguments import Scalar, apply_pair, check_broadcast, floating, operand, pair
+from .arguments import Scalar, apply_pair, check_broadcast, floating, of_tensor, operand, pair
 
 
+@of_tensor
 class Comparisons(Variable):
     """What compares elements, and what chooses among them."""
 

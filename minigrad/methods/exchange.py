@@ -10,8 +10,10 @@ import numpy as np
 
 from ..backend import array_module, on_device_of
 from ..core.variable import Variable
+from .arguments import of_tensor
 
 
+@of_tensor
 class Exchange(Variable):
     """Views for other libraries; see the file. ``from_dlpack`` is the way in."""
 

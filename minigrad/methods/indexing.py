@@ -14,7 +14,7 @@ from ..core.autograd import apply
 from ..core.variable import Variable
 from ..events import tell
 from ..ops.axes import normalize_dim
-from .arguments import tensor_operand
+from .arguments import of_tensor, tensor_operand
 
 Parts: TypeAlias = tuple[Any, ...]
 
@@ -106,6 +106,7 @@ def _part(part: Any) -> Any:
     return to_device(host_copy(part), CPU).item()
 
 
+@of_tensor
 class Indexing(Variable):
     """Reading some of the elements. Writing them is in ``inplace.py``."""
 

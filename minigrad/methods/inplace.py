@@ -16,6 +16,7 @@ from ..core.gradmode import grad_mode
 from ..core.variable import Variable
 from ..core.versions import mark_written
 from ..events import tell
+from .arguments import of_tensor
 from .indexing import index_parts, index_steps
 
 
@@ -24,6 +25,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
+@of_tensor
 class InPlace(Variable):
     """Methods that end in an underscore, the operators += -= *= /=, and assignment to parts."""
 

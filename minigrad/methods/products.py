@@ -7,9 +7,10 @@ import numpy as np
 from .. import ops
 from ..core.autograd import apply
 from ..core.variable import Variable
-from .arguments import promoted, tensor_operand
+from .arguments import of_tensor, promoted, tensor_operand
 
 
+@of_tensor
 class Products(Variable):
     """``@``, and the forms of it that insist on a number of axes."""
 

@@ -2,16 +2,16 @@
 
 from typing import Any, Self
 
-import numpy as np
-
 from .. import ops
+from ..arrays import as_dtype
 from ..backend import on_device_of
 from ..core.autograd import apply
 from ..core.variable import Variable
 from ..ops.axes import normalize_dim, normalize_dims
-from .arguments import Dims, as_dims, narrowed, numpy_spelling, widened
+from .arguments import Dims, as_dims, narrowed, numpy_spelling, of_tensor, widened
 
 
+@of_tensor
 class Reductions(Variable):
     """Many numbers to one, or each against the others of its axis."""
 
@@ -23,33 +23,44 @@ class Reductions(Variable):
         return apply(reduction(dims, keepdim, *options), self)
 
     @numpy_spelling
-    def sum(self, dim: Dims = None, keepdim: bool = False) -> Self:
-        """The sum over ``dim`` (an axis, several, or all)."""
+    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Self:
+        """The sum over ``dim`` (an axis, several, or all), in ``dtype``: by default that of self,
+        or int64 of integers and booleans."""
         dims = None if dim is None else normalize_dims(as_dims(dim), self.array.ndim, "sum")
-        return apply(ops.Sum(dims, keepdim), self)
+        return as_type(apply(ops.Sum(dims, keepdim), as_type(self, dtype)), dtype)
 
     @numpy_spelling
-    def mean(self, dim: Dims = None, keepdim: bool = False) -> Self:
-        """The mean over ``dim`` (an axis, several, or all).
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Self:
+        """The mean over ``dim`` (an axis, several, or all), in ``dtype`` (default: that of self).
 
         Raises:
-            TypeError: the Tensor holds integers, whose mean need not be one.
+            TypeError: the mean of integers, or in integers, which need not be one.
         """
-        if self.array.dtype.kind != "f":
+        x = as_type(self, dtype)
+        if x.array.dtype.kind != "f":
             raise TypeError(
-                f"mean: the tensor is {self.array.dtype}, expected a floating type; use .float()"
+                f"mean: the tensor is {x.array.dtype}, expected a floating type; use .float()"
             )
-        return self._reduce(ops.Mean, dim, keepdim)
+        return x._reduce(ops.Mean, dim, keepdim)
 
     @numpy_spelling
-    def var(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> Self:
-        """The variance over ``dim``: squared distances from the mean, divided by n - correction."""
-        return narrowed(widened(self)._reduce(ops.Var, dim, keepdim, correction), self)
+    def var(
+        self, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+    ) -> Self:
+        """The variance over ``dim``: squared distances from the mean, divided by n - correction
+        (default 1)."""
+        return self._spread(ops.Var, dim, correction, keepdim)
 
     @numpy_spelling
-    def std(self, dim: Dims = None, *, correction: float = 1, keepdim: bool = False) -> Self:
+    def std(
+        self, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+    ) -> Self:
         """The standard deviation over ``dim``: the root of ``var``."""
-        return narrowed(widened(self)._reduce(ops.Std, dim, keepdim, correction), self)
+        return self._spread(ops.Std, dim, correction, keepdim)
+
+    def _spread(self, op: type[Any], dim: Dims, correction: float | None, keepdim: bool) -> Any:
+        c = 1 if correction is None else correction
+        return narrowed(widened(self)._reduce(op, dim, keepdim, c), self)
 
     @numpy_spelling
     def amax(self, dim: Dims = None, keepdim: bool = False) -> Self:
@@ -85,21 +96,39 @@ class Reductions(Variable):
             return self.from_array(find(axis=axis, keepdims=keepdim))
 
     @numpy_spelling
-    def softmax(self, dim: int) -> Self:
-        """e ** self, divided by its sum along ``dim``."""
-        op = ops.Softmax(normalize_dim(dim, self.array.ndim, "softmax"))
-        return narrowed(apply(op, widened(self)), self)
+    def softmax(self, dim: int | None = None, dtype: Any = None) -> Self:
+        """e ** self, divided by its sum along ``dim``; of self in ``dtype``, if that is given.
+
+        Raises:
+            TypeError: without ``dim``: along which axis the classes lie cannot be guessed.
+        """
+        return self._along(ops.Softmax, dim, dtype, "softmax")
 
     @numpy_spelling
-    def log_softmax(self, dim: int) -> Self:
-        """The logarithm of ``softmax``, accurate for small probabilities."""
-        op = ops.LogSoftmax(normalize_dim(dim, self.array.ndim, "log_softmax"))
-        return narrowed(apply(op, widened(self)), self)
+    def log_softmax(self, dim: int | None = None, dtype: Any = None) -> Self:
+        """The logarithm of ``softmax``, accurate for small probabilities; arguments and errors are
+        the same."""
+        return self._along(ops.LogSoftmax, dim, dtype, "log_softmax")
+
+    def _along(self, op: type[Any], dim: int | None, dtype: Any, name: str) -> Any:
+        if dim is None:
+            raise TypeError(
+                f"{name}: dim is missing; dim=-1, the last axis, is the usual one, as in (N, C) "
+                f"the classes lie there"
+            )
+        x = as_type(self, dtype)
+        if dtype is not None and x.array.dtype.kind != "f":
+            raise TypeError(f"{name}: dtype is {x.array.dtype}, expected a floating type")
+        return narrowed(apply(op(normalize_dim(dim, self.array.ndim, name)), widened(x)), x)
 
     @numpy_spelling
-    def cumsum(self, dim: int) -> Self:
-        """The running sum along ``dim``."""
+    def cumsum(self, dim: int, *, dtype: Any = None) -> Self:
+        """The running sum along ``dim``, in ``dtype``: by default that of self, or int64 of
+        integers and booleans."""
         op = ops.CumSum(normalize_dim(dim, self.array.ndim, "cumsum"))
-        if self.array.dtype == np.float16:
-            return narrowed(apply(op, widened(self)), self)
-        return apply(op, self)
+        return as_type(apply(op, as_type(self, dtype)), dtype)
+
+
+def as_type(x: Any, dtype: Any) -> Any:
+    """``x`` in ``dtype``, unless that is None."""
+    return x if dtype is None else x.to(as_dtype(dtype))

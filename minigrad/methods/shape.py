@@ -9,9 +9,10 @@ from ..core.autograd import apply
 from ..core.variable import Variable
 from ..ops.axes import normalize_dim, normalize_dims
 from ..ops.broadcasting import broadcast_to
-from .arguments import Dims, as_dims, as_shape
+from .arguments import Dims, as_dims, as_shape, of_tensor
 
 
+@of_tensor
 class Shapes(Variable):
     """The same elements, arranged otherwise."""
 

@@ -1,9 +1,8 @@
 """Losses. Softmax and cross-entropy are one operation: together their derivative is p - one_hot,
 and neither large logits nor small probabilities are ever rounded away in between."""
 
+from operator import mul, truediv
 from typing import Any
-
-import numpy as np
 
 from ..backend import Array, array_module
 from ..core.autograd import call_op
@@ -11,6 +10,7 @@ from ..core.op import Op
 from .activation import LogSoftmax, Sigmoid
 from .broadcasting import unbroadcast
 from .elementwise import Cast, Exp
+from .ieee import ieee
 from .indexing import OneHot
 from .selection import Clamp, masked
 
@@ -21,7 +21,8 @@ class SoftmaxCrossEntropy(Op):
     logits: (N, C), labels: (N,) integers  ->  L: () or, for reduction "none", (N,)
 
     w_n is 1/N for reduction "mean" and 1 for "sum" and "none"; a row whose label is
-    ``ignore_index`` has w_n = 0, and N then counts the others.
+    ``ignore_index`` has w_n = 0, and N then counts the others. If none is left, the mean is NaN, as
+    that of nothing is, and its gradient 0.
 
     For one row, with logits z, label t and l = -log p_t = -z_t + log sum_k e^(z_k):
 
@@ -46,18 +47,18 @@ class SoftmaxCrossEntropy(Op):
         counted = call_op(Cast(bool, dtype), labels != self.ignore_index)
         if self.reduction != "mean":
             return counted
-        with np.errstate(invalid="ignore"):  # no label counts: the mean of nothing is NaN
-            return counted / counted.sum()
+        n = counted.sum()
+        return counted / (n + (n == 0))
 
     def forward(self, logits: Array, labels: Array) -> Array:
         xp = array_module(logits)
         log_p = self.cached(self.log_softmax, logits)
         counted = labels != self.ignore_index
         picked = log_p[xp.arange(len(labels)), labels * counted]
-        losses = -xp.where(counted, picked, 0) * self.weights(labels, logits.dtype)
-        if self.reduction == "none":
-            return losses
-        return losses.sum() if len(labels) or self.reduction == "sum" else losses.sum() * xp.nan
+        losses = -xp.where(counted, picked, 0)
+        if self.reduction == "mean":
+            return ieee().run(truediv, losses.sum(), counted.sum(dtype=losses.dtype))
+        return losses.sum() if self.reduction == "sum" else losses
 
     def backward(self, grad: Array, y: Array, logits: Array, labels: Array) -> tuple[Array, None]:
         log_p = self.cached(self.log_softmax, logits)
@@ -112,14 +113,18 @@ class BinaryCrossEntropyWithLogits(Op):
     1. log s = x - log(1 + e^x)  and  log(1 - s) = -log(1 + e^x), so  y = log(1 + e^x) - t x
     2. dy/dx = s - t  (the derivative of log(1 + e^x) is s),    dy/dt = -x
 
-    Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow.
+    Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow; and of the
+    difference max(x, 0) - t x, which would lose the digits of a small loss, what it comes to: |x|
+    times the probability of the wrong class, which is 1 - t for x > 0 and t for x < 0.
     """
 
     saves = ("x", "target")
 
     def forward(self, x: Array, target: Array) -> Array:
         xp = array_module(x)
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x))) - target * x
+        size = xp.abs(x)
+        wrong = xp.where(x > 0, 1 - target, target)
+        return ieee().run(mul, size, wrong) + xp.log1p(xp.exp(-size))
 
     def backward(self, grad: Array, y: Array, x: Array, target: Array) -> tuple[Array, Array]:
         dx = grad * (call_op(Sigmoid(), x) - target)

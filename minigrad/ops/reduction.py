@@ -14,6 +14,7 @@ from ..core.op import Op
 from .axes import keep_dims
 from .broadcasting import add_up, broadcast_to, wide
 from .elementwise import Cast, Exp
+from .ieee import ieee
 from .selection import Where, masked
 
 
@@ -178,8 +179,8 @@ class LogSumExp(Reduction):
             return y if self.keepdim else xp.squeeze(y, axis=axes)
         largest = x.max(axis=axes, keepdims=True)
         largest = xp.where(xp.isfinite(largest), largest, 0)  # inf - inf would be NaN
-        with np.errstate(divide="ignore"):  # log 0 = -inf is the answer where all x are -inf
-            y = xp.log(xp.exp(x - largest).sum(axis=axes, keepdims=True)) + largest
+        total = xp.exp(x - largest).sum(axis=axes, keepdims=True)
+        y = ieee().run(xp.log, total) + largest  # of -inf alone, log 0 = -inf
         return y if self.keepdim else xp.squeeze(y, axis=axes)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
@@ -191,7 +192,8 @@ class CumSum(Op):
     """y_i = x_1 + ... + x_i along one axis.
 
     x_j is part of every y_i with i >= j, so dL/dx_j is the sum of dL/dy_i from j to the end:
-    the cumulative sum taken backwards.
+    the cumulative sum taken backwards. It is added up in float64, as each y_i carries the rounding
+    of all before it.
     """
 
     def __init__(self, dim: int, reverse: bool = False) -> None:
@@ -201,10 +203,10 @@ class CumSum(Op):
         if x.ndim == 0:
             return x.copy()
         xp = array_module(x)
-        dtype = x.dtype if x.dtype.kind == "f" else np.int64
-        if self.reverse:
-            return xp.flip(xp.cumsum(xp.flip(x, self.dim), axis=self.dim, dtype=dtype), self.dim)
-        return xp.cumsum(x, axis=self.dim, dtype=dtype)
+        wide, dtype = (np.float64, x.dtype) if x.dtype.kind == "f" else (np.int64, np.int64)
+        y = xp.flip(x, self.dim) if self.reverse else x
+        y = xp.cumsum(y, axis=self.dim, dtype=wide).astype(dtype, copy=False)
+        return xp.flip(y, self.dim) if self.reverse else y
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return call_op(CumSum(self.dim, not self.reverse), grad)

@@ -308,3 +308,20 @@ def test_softmaxes_are_distributions(x):
     assert (y >= 0).all()
     np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-12)
     np.testing.assert_allclose(np.exp(mg.tensor(x).log_softmax(-1).numpy()), y, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", [F.gelu, lambda x: F.gelu(x, "tanh"), F.silu])
+def test_half_precision_is_computed_in_single(function):
+    """In the left tail, where x P(x) is small because P(x) is, half precision itself would be wrong
+    in the first digits."""
+    values = np.linspace(-6, 4, 41).astype(np.float16)
+    x, exact = mg.tensor(values, requires_grad=True), mg.tensor(values.astype(np.float64))
+    exact.requires_grad_()
+    for found, expected in (
+        (function(x), function(exact)),
+        (mg.grad(function(x).sum(), x)[0], mg.grad(function(exact).sum(), exact)[0]),
+    ):
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(
+            found.detach().numpy(), expected.detach().numpy(), rtol=1.2e-3, atol=2e-6
+        )

@@ -215,3 +215,49 @@ def test_steps_of_the_derivation_of_binary_cross_entropy(rng):
     np.testing.assert_allclose(dt, -dy * x, rtol=1e-12, err_msg="step 2: dy/dt = -x")
     stable = np.maximum(x, 0) + np.log(1 + np.exp(-abs(x)))
     np.testing.assert_allclose(stable, plus, rtol=1e-12, err_msg="what forward uses")
+    size = (1 - t) * np.maximum(x, 0) + t * np.maximum(-x, 0)
+    np.testing.assert_allclose(size, np.maximum(x, 0) - t * x, atol=1e-12, err_msg="the difference")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_small_binary_losses_keep_their_digits(weighted):
+    """log(1 + e^-|x|), where the class is the right one."""
+    values = np.array([8.0, 12.0, 16.0, -16.0, 60.0, -40.0], np.float32)
+    x, t = mg.tensor(values), mg.tensor((values > 0).astype(np.float32))
+    factor = mg.tensor(3.0) if weighted else None
+    y = F.binary_cross_entropy_with_logits(x, t, reduction="none", pos_weight=factor)
+    expected = [math.log1p(math.exp(-abs(v))) * (3 if weighted and v > 0 else 1) for v in values]
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
+
+
+def test_infinite_logits():
+    x = mg.tensor([math.inf, -math.inf], requires_grad=True)
+    y = F.binary_cross_entropy_with_logits(x, mg.tensor([0.0, 1.0]), reduction="none")
+    assert y.tolist() == [math.inf, math.inf]
+    assert mg.grad(y.sum(), x)[0].tolist() == [1, -1]
+
+
+def test_labels_that_are_all_ignored(rng):
+    """The mean of nothing is NaN; its derivatives, also the second, are 0."""
+    z = mg.tensor(rng.standard_normal((2, 3)), requires_grad=True)
+    labels = mg.tensor([-100, -100])
+    weight = mg.tensor(rng.random(3) + 0.5)
+    for options in ({}, {"weight": weight}, {"label_smoothing": 0.2}):
+        loss = F.cross_entropy(z, labels, **options)
+        assert math.isnan(loss.item())
+        (dz,) = mg.grad(loss, z, create_graph=True)
+        assert not dz.detach().numpy().any()
+        (ddz,) = mg.grad((dz * mg.tensor(rng.standard_normal((2, 3)))).sum(), z)
+        assert not ddz.numpy().any()
+    assert F.cross_entropy(z, labels, reduction="sum").item() == 0
+
+
+def test_no_rows_with_probabilities_have_no_mean():
+    nothing = mg.zeros(0, 3)
+    assert math.isnan(F.cross_entropy(nothing, nothing).item())
+    assert F.cross_entropy(nothing, nothing, reduction="sum").item() == 0
+
+
+def test_probabilities_are_no_labels_to_be_ignored():
+    with pytest.raises(ValueError, match="ignore_index is 1, but the targets are probabilities"):
+        F.cross_entropy(mg.zeros(2, 3), mg.ones(2, 3) / 3, ignore_index=1)
