@@ -157,6 +157,10 @@ class BatchNorm(Module):
             mark_written(self.num_batches_tracked.array)
         return y
 
+    def _get_name(self) -> str:
+        """What errors about the input call this layer."""
+        return type(self).__name__
+
     def _check(self, input: Tensor, by_batch: bool) -> None:
         if isinstance(input, Tensor):
             shape = input.array.shape
@@ -166,7 +170,7 @@ class BatchNorm(Module):
                 and (not by_batch or input.array.size >= 2 * self.num_features)
             ):
                 return
-        kind = type(self).__name__
+        kind = self._get_name()
         if not isinstance(input, Tensor):
             raise TypeError(f"{kind}: the input is a {type(input).__name__}, expected a Tensor")
         if input.ndim not in self.axes:

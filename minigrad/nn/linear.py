@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import functional as F
 from ..creation import zeros
+from ..functional.layers import check_linear
 from ..tensor import Tensor
 from . import init
 from .module import Module
@@ -55,8 +56,11 @@ class Linear(Module):
         """See the class."""
         try:
             return self.function(input, self.weight, self.bias)
-        except ValueError as error:  # named after the layer, whose line is the one to look at
-            raise ValueError(f"Linear: {str(error).partition(': ')[2]}") from None
+        except (TypeError, ValueError) as error:
+            fault = error
+        # The same check, in the name of the layer: the function is not what the user has called.
+        check_linear("Linear", input, self.weight, self.bias)
+        raise fault
 
     def extra_repr(self) -> str:
         return (

@@ -11,8 +11,8 @@ shape, a number is what it was when the graph was captured. So here
 * what a replay would not do, or would do to what it does not know of, is refused while the step is
   captured (``backend.refuse_while_capturing``);
 * the graph has memory of its own (``kernels/arena.py``), and holds what the step read besides;
-* it has to give what the step gives, twice in a row and for other inputs, before it is handed out;
-* what it takes for granted of the model is looked at before each replay;
+* it must give what the step gives, twice in a row and for other inputs, before it is returned;
+* its assumptions about the model are checked again before each replay;
 * what it returns is copied, as the next replay writes to the same place.
 
 The step of the optimiser stays outside. It is one launch (``kernels/cuda_steps.py``), and its

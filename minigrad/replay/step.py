@@ -20,9 +20,9 @@ from ..kernels.arena import Arena
 from ..kernels.cublas import Direct
 from ..nn import Module
 from ..tensor import Tensor
-from .granted import Granted
 from .recording import Recording
-from .trial import difference, outcome, shows_nothing
+from .snapshot import ModelSnapshot
+from .trial import difference, is_symmetric, outcome
 
 WARM_UP = 2
 """Runs before the capture: they compile kernels and find memory, which a capture should not do."""
@@ -54,7 +54,7 @@ class Replay:
                 self._restore(kept)
                 expected = outcome(self._run_step, inputs, model)
                 self._restore(kept)
-                self.granted = Granted(model)
+                self.snapshot = ModelSnapshot(model)
                 what = difference(outcome(self, inputs, model), expected)
             finally:
                 self._restore(kept)
@@ -189,13 +189,13 @@ class Replay:
             raise ValueError(f"cuda.graph: the model is on {where}, expected one GPU")
         for number, x in enumerate(inputs):
             _check_input("cuda.graph", number, x)
-            if shows_nothing(x):
+            if is_symmetric(x):
                 raise ValueError(
                     f"cuda.graph: input {number} is zero, or the same from its last element to its "
                     f"first, and cannot show that the graph reads it; give an example from training"
                 )
-        self.granted = Granted(self.model)
-        for name in self.granted.hooked():
+        self.snapshot = ModelSnapshot(self.model)
+        for name in self.snapshot.hooked():
             raise ValueError(
                 f"cuda.graph: {name} has hooks, which a replay would not call; remove them"
             )
@@ -216,12 +216,12 @@ class Replay:
                 )
 
     def _check_model(self) -> None:
-        for what in self.granted.changes():
+        for what in self.snapshot.changes():
             raise RuntimeError(
                 f"{self.name}: {what} is not what it was when the graph was captured; "
                 f"capture it again"
             )
-        for name in self.granted.hooked():
+        for name in self.snapshot.hooked():
             raise RuntimeError(
                 f"{self.name}: {name} has hooks, which a replay does not call; run the step "
                 f"itself, or remove them"

@@ -27,7 +27,7 @@ def altered(x: Tensor) -> Tensor:
         return Tensor.from_array(turned * 0.75 if x.dtype.kind == "f" else turned.copy())
 
 
-def shows_nothing(x: Tensor) -> bool:
+def is_symmetric(x: Tensor) -> bool:
     """Whether ``altered`` leaves it as it is. (A single integer it must.)"""
     same = np.array_equal(on_host(x.array), on_host(altered(x).array))
     return same and (x.numel() > 1 or x.dtype.kind == "f")

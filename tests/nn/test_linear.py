@@ -79,7 +79,7 @@ def test_a_wrong_number_of_features_is_named() -> None:
 
 @pytest.mark.parametrize("wrong", [np.ones((2, 3)), [[1.0, 2.0, 3.0]], mg.ones(2, 3).long()])
 def test_what_is_no_floating_tensor_is_refused(wrong: object) -> None:
-    with pytest.raises(TypeError, match="linear: the input is"):
+    with pytest.raises(TypeError, match="Linear: the input is"):
         nn.Linear(3, 2)(wrong)
 
 
@@ -101,3 +101,13 @@ def test_sizes_are_not_negative() -> None:
 
 def test_sizes_may_come_from_numpy() -> None:
     assert nn.Linear(np.int64(3), 2).weight.shape == (2, 3)
+
+
+def test_errors_about_the_input_name_the_layer_and_have_no_other_cause() -> None:
+    layer = nn.Linear(8, 3)
+    for wrong, kind in ((mg.ones(2, 7), ValueError), (mg.ones(2, 8, dtype=mg.int64), TypeError)):
+        with pytest.raises(kind, match=r"^Linear: (the )?input") as caught:
+            layer(wrong)
+        assert caught.value.__context__ is None
+    with pytest.raises(TypeError, match="float64 and float32"):
+        layer(mg.ones(2, 8, dtype=mg.float64))

@@ -1,8 +1,8 @@
-"""What a captured graph takes for granted of its model, and whether it is still so.
+"""What a captured graph assumes about its model, and whether it still holds.
 
-The graph reads and writes fixed addresses and does what the modules did at the time: so all that
-may change without a trace in the graph is noted here, and looked at before each replay. For a
-model of 20 layers that takes some 40 microseconds.
+The graph reads and writes fixed addresses, and does what the modules did when it was captured. So
+everything that may change without the graph's knowledge is noted here, and compared before each
+replay. For a model of 20 layers that takes some 40 microseconds.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ WATCHED = (*PLAIN, tuple, type, FunctionType, MethodType)
 """What of a module's attributes is looked at beside its members; the plain ones by their value."""
 
 
-class Granted:
-    """A model as it is now."""
+class ModelSnapshot:
+    """A model as it is at this moment."""
 
     def __init__(self, model: Module) -> None:
         self.precision = get_float32_matmul_precision()
