@@ -13,6 +13,9 @@ about ten correct digits. In float32 three would be left, so float32 is refused.
 
 Backward passes are seeded with random numbers, never with ones. The sum of a batch-normalised
 output does not depend on its input, so with ones dx = 0 would pass as BatchNorm's gradient.
+
+Where a kernel can run in the place of a rule, both are checked, and the error says which of them is
+wrong: the one that ``mg.use_kernels(False)`` runs, or the one that ``mg.use_kernels(True)`` does.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +24,17 @@ from typing import Any
 import numpy as np
 
 from .core.autograd import grad
+from .core.execute import use_kernels
 from .core.gradmode import enable_grad, no_grad
 from .tensor import Tensor
 
 Function = Callable[..., "Tensor | tuple[Tensor, ...]"]
 Arrays = list[np.ndarray[Any, Any]]
+
+OTHER = {
+    "rule": "the kernel, which runs in its place by default, is right",
+    "kernel": "the rule, which mg.use_kernels(False) runs, is right",
+}
 
 FULL_JACOBIAN = 4096
 """Up to this many entries (outputs times inputs) the whole Jacobian is compared."""
@@ -39,7 +48,10 @@ class GradcheckError(AssertionError):
         index: where in that input.
         analytic: what backward gave there.
         numeric: the slope there.
+        wrong: "rule" or "kernel" if only one of them failed, else "both" (or there is no kernel).
     """
+
+    wrong = "both"
 
     def __init__(
         self,
@@ -100,11 +112,18 @@ def gradcheck(
     rng = np.random.default_rng(seed)
     problem = _Problem(fn, points, checked, eps, lambda a, n: atol + rtol * np.maximum(a, n), rng)
     problem.check_behaviour()
-    entries = sum(y.size for y in problem.values()) * sum(points[i].numel() for i in checked)
-    if entries <= FULL_JACOBIAN:
-        problem.check_jacobian()
-    else:
-        problem.check_directions()
+    failures = {}
+    for way, enabled in (("rule", False), ("kernel", True)):
+        with use_kernels(enabled):
+            try:
+                problem.check()
+            except GradcheckError as error:
+                failures[way] = error
+    for way, failure in failures.items():
+        if len(failures) == 1:
+            failure.wrong = way
+            failure.args = (f"{failure}; this is the {way}'s: {OTHER[way]}",)
+        raise failure
     return True
 
 
@@ -171,6 +190,8 @@ class _Problem:
     ) -> None:
         self.fn, self.points, self.checked = fn, points, checked
         self.eps, self.tolerance, self.rng = eps, tolerance, rng
+        self.numeric: dict[int, list[Arrays]] = {}  # input -> slopes, measured once
+        self.by_rule: Arrays | None = None
 
     def outputs(self) -> tuple[Tensor, ...]:
         """The floating outputs, recorded."""
@@ -196,6 +217,23 @@ class _Problem:
                 )
             if not np.all(np.isfinite(a)):
                 raise GradcheckError(f"gradcheck: output {k} holds NaN or infinity at this point")
+
+    def check(self) -> None:
+        """The outputs and the gradients, by the rules or by the kernels as they are switched."""
+        values = self.values()
+        if self.by_rule is None:
+            self.by_rule = values
+        for k, (y, expected) in enumerate(zip(values, self.by_rule, strict=True)):
+            if not np.allclose(y, expected, rtol=1e-9, atol=1e-12, equal_nan=True):
+                raise GradcheckError(
+                    f"gradcheck: output {k} of the kernel is not the rule's: they differ by up to "
+                    f"{np.abs(y - expected).max():.3g}"
+                )
+        entries = sum(y.size for y in values) * sum(self.points[i].numel() for i in self.checked)
+        if entries <= FULL_JACOBIAN:
+            self.check_jacobian([y.shape for y in values])
+        else:
+            self.check_directions([y.shape for y in values])
 
     def analytic(self, seeds: Arrays) -> Arrays:
         """dL/dx by backward, for L = sum of seed * output; zeros where backward gives nothing."""
@@ -237,10 +275,10 @@ class _Problem:
             found.append(self.difference({i: move}))
         return found
 
-    def check_jacobian(self) -> None:
+    def check_jacobian(self, sizes: list[tuple[int, ...]]) -> None:
         """Every output against every input."""
-        sizes = [y.shape for y in self.values()]
-        numeric = {i: self.slopes(i) for i in self.checked}
+        if not self.numeric:
+            self.numeric = {i: self.slopes(i) for i in self.checked}
         dense = [[_away_from_zero(self.rng, shape) for shape in sizes] for _ in range(2)]
         rows = []
         for k, shape in enumerate(sizes):
@@ -254,14 +292,13 @@ class _Problem:
                 expected = np.array(
                     [
                         sum(float((u * s).sum()) for u, s in zip(seeds, slope, strict=True))
-                        for slope in numeric[i]
+                        for slope in self.numeric[i]
                     ]
                 ).reshape(found.shape)
                 self.compare(i, found, expected, what)
 
-    def check_directions(self) -> None:
+    def check_directions(self, sizes: list[tuple[int, ...]]) -> None:
         """Random combinations of outputs along random directions; on failure, where it is."""
-        sizes = [y.shape for y in self.values()]
         for _ in range(3):
             seeds = [_away_from_zero(self.rng, shape) for shape in sizes]
             for i, found in zip(self.checked, self.analytic(seeds), strict=True):

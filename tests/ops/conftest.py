@@ -1,6 +1,6 @@
 """What the tests of operations share: derivatives, layouts and types checked in one line each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,13 @@ import minigrad as mg
 from minigrad.testing import gradcheck, gradgradcheck
 
 Function = Callable[..., mg.Tensor]
+
+
+@pytest.fixture(params=[False, True], ids=["rules", "kernels"])
+def rules_and_kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the test by the rules of ``ops/``, and again with kernels in their place."""
+    with mg.use_kernels(request.param):
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from minigrad import ops
 from minigrad.ops import call_op
 from minigrad.ops.activation import erf
 
+pytestmark = pytest.mark.usefixtures("rules_and_kernels")
+
 
 def sigmoid(v):
     return 0.5 + 0.5 * math.tanh(v / 2)

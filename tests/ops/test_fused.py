@@ -8,6 +8,8 @@ from minigrad import ops
 from minigrad.functional import fused
 from tests.ops.test_normalization import normalised, probe, slope
 
+pytestmark = pytest.mark.usefixtures("rules_and_kernels")
+
 EPS = 1e-5
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 2, 2)]
 

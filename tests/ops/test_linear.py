@@ -9,6 +9,8 @@ import minigrad as mg
 import minigrad.functional as F
 from minigrad.ops import Linear
 
+pytestmark = pytest.mark.usefixtures("rules_and_kernels")
+
 SHAPES = [
     ((3, 4), (4, 5)),
     ((4,), (4,)),

@@ -10,6 +10,8 @@ import minigrad as mg
 import minigrad.functional as F
 from minigrad import ops
 
+pytestmark = pytest.mark.usefixtures("rules_and_kernels")
+
 EPS = 1e-5
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 2, 2)]
 
