@@ -11,15 +11,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from . import ops
-from .arrays import as_array, as_dtype, check_byte_order
-from .backend import Array, Device, device_of, is_array, on_device_of, to_device
-from .core.autograd import apply, backward
+from .arrays import as_array, check_byte_order
+from .backend import Array, Device, device_of, is_array, to_device
+from .core.autograd import backward
 from .core.hooks import watched
 from .core.versions import mark_written
 from .methods import (
     Arithmetic,
     Comparisons,
+    Conversions,
     Exchange,
     Indexing,
     InPlace,
@@ -32,7 +32,17 @@ from .ops.axes import normalize_dim
 new = object.__new__
 
 
-class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, InPlace, Exchange):
+class Tensor(
+    Arithmetic,
+    Comparisons,
+    Conversions,
+    Exchange,
+    Indexing,
+    InPlace,
+    Products,
+    Reductions,
+    Shapes,
+):
     """An n-dimensional array, its gradient, and the operation it came from.
 
     Args:
@@ -166,80 +176,6 @@ class Tensor(Arithmetic, Comparisons, Products, Reductions, Shapes, Indexing, In
             )
         grad = None if self._grad is None else self._grad.array
         return _rebuild, (type(self), self.array, self._requires_grad, grad)
-
-    # ------------------------------------------------------------------- moves and types
-
-    def to(self, *args: Any, **kwargs: Any) -> "Tensor":
-        """On another device, in another type, or both: ``to("cuda")``, ``to(np.float64)``,
-        ``to(other_tensor)``, ``to(device=..., dtype=...)``. Itself if nothing changes.
-
-        A change of floating type is recorded, and so is a move; one to integers ends the graph.
-        """
-        device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-        if kwargs:
-            raise TypeError(f"to: unexpected arguments {sorted(kwargs)}")
-        for argument in args:
-            if isinstance(argument, Tensor):
-                device, dtype = argument.device, argument.dtype
-            elif isinstance(argument, str) and argument.startswith(("cpu", "cuda")):
-                device = argument
-            elif isinstance(argument, str) and not hasattr(np, argument):
-                raise ValueError(
-                    f"to: got {argument!r}, expected a device ('cpu', 'cuda', 'cuda:1') or a type"
-                )
-            else:
-                dtype = argument
-        result = self
-        if device is not None and Device(device) != self.device:
-            result = apply(ops.Move(self.device, Device(device)), result)
-        if dtype is not None and as_dtype(dtype) != self.dtype:
-            target = as_dtype(dtype)
-            if self.dtype.kind == target.kind == "f":
-                result = apply(ops.Cast(self.dtype, target), result)
-            else:
-                with on_device_of(result.array):
-                    result = Tensor.from_array(result.array.astype(target))
-        return result
-
-    def cpu(self) -> "Tensor":
-        """On the CPU."""
-        return self.to("cpu")
-
-    def cuda(self, index: int = 0) -> "Tensor":
-        """On a GPU.
-
-        Raises:
-            RuntimeError: there is none; the message says why.
-        """
-        return self.to(f"cuda:{index}")
-
-    def float(self) -> "Tensor":
-        """As float32."""
-        return self.to(np.float32)
-
-    def double(self) -> "Tensor":
-        """As float64."""
-        return self.to(np.float64)
-
-    def half(self) -> "Tensor":
-        """As float16."""
-        return self.to(np.float16)
-
-    def long(self) -> "Tensor":
-        """As int64."""
-        return self.to(np.int64)
-
-    def detach(self) -> "Tensor":
-        """The same array as a constant: it shares the memory and requires no gradient."""
-        return Tensor.from_array(self.array)
-
-    def clone(self) -> "Tensor":
-        """A copy; the copying is recorded."""
-        return apply(ops.Clone(), self)
-
-    def contiguous(self) -> "Tensor":
-        """Itself, or a copy whose elements lie in memory in the order of their indices."""
-        return self if self.array.flags.c_contiguous else self.clone()
 
     # ------------------------------------------------------------------------- gradients
 

@@ -11,6 +11,7 @@ Names and arguments are PyTorch's. ``axis`` and ``keepdims``, NumPy's spelling o
 from .arguments import as_shape
 from .arithmetic import Arithmetic
 from .comparisons import Comparisons
+from .conversions import Conversions
 from .exchange import Exchange
 from .indexing import Indexing
 from .inplace import InPlace
@@ -21,6 +22,7 @@ from .shape import Shapes
 __all__ = [
     "Arithmetic",
     "Comparisons",
+    "Conversions",
     "Exchange",
     "InPlace",
     "Indexing",
