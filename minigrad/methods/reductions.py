@@ -27,7 +27,9 @@ class Reductions(Variable):
         """The sum over ``dim`` (an axis, several, or all), in ``dtype``: by default that of self,
         or int64 of integers and booleans."""
         dims = None if dim is None else normalize_dims(as_dims(dim), self.array.ndim, "sum")
-        return as_type(apply(ops.Sum(dims, keepdim), as_type(self, dtype)), dtype)
+        if dtype is not None:
+            return as_type(as_type(self, dtype).sum(dim, keepdim), dtype)
+        return apply(ops.Sum(dims, keepdim), self)
 
     @numpy_spelling
     def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Self:
