@@ -59,8 +59,6 @@ class Tensor(
 
     __slots__ = ()
 
-    __array_ufunc__ = None  # ndarray * Tensor is for Tensor to answer
-
     def __init__(
         self,
         data: Any,

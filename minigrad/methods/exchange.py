@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import array_module, on_device_of
 from ..core.variable import Variable
 from .arguments import of_tensor
+from .ufuncs import ArrayUfunc
 
 
 @of_tensor
@@ -18,6 +19,8 @@ class Exchange(Variable):
     """Views for other libraries; see the file. ``from_dlpack`` is the way in."""
 
     __slots__ = ()
+
+    __array_ufunc__ = ArrayUfunc()
 
     def _constant(self, name: str, remedy: str) -> Any:
         """The array, if it has no part in a gradient: others record nothing."""
