@@ -72,21 +72,57 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
     else:
         try:
             array = np.asarray(data)
-        except ValueError as error:
-            raise ValueError(f"tensor: nested lists of unequal lengths ({error})") from None
+        except ValueError:
+            _shape_of_lists(data, ())
+            raise
+        except RuntimeError:  # Tensor.numpy's
+            raise RuntimeError(
+                "tensor: a list holds Tensors that require gradients, and a copy has none of their "
+                "history; use mg.stack(...), or .detach() of each"
+            ) from None
         if array.dtype == object:
             _refuse_objects(array)
-        typed = isinstance(data, np.generic) or (
-            isinstance(data, (list, tuple)) and len(data) and hasattr(data[0], "dtype")
-        )
-        if dtype is None and array.dtype == np.float64 and not typed:
-            array = array.astype(np.float32)
+        if dtype is None and array.dtype == np.float64:
+            array = array.astype(_floating_type(data), copy=False)
     device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
     as_dtype(array.dtype)
     with on_device_of(array):
         array = array.astype(target, copy=True)
     return to_device(array, device)
+
+
+def _floating_type(data: Any) -> Any:
+    """The type for numbers that NumPy takes for float64: the largest floating one that a member of
+    ``data`` has; and float32 if none has one, as Python's floats have not."""
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if not hasattr(first, "dtype"):  # nor, then, has any other: this is a list of numbers
+        return np.float32
+
+    def types(part: Any) -> set[Any]:
+        if isinstance(part, (list, tuple)):
+            return set().union(*map(types, part))
+        kind = getattr(part, "dtype", None)
+        return {kind} if getattr(kind, "kind", None) == "f" else set()
+
+    found = types(data)
+    return np.result_type(*found) if found else np.float32
+
+
+def _shape_of_lists(data: Any, place: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of nested lists, or a ValueError that says where lengths differ."""
+    if not isinstance(data, (list, tuple)):
+        return tuple(getattr(data, "shape", ()))
+    shapes = [_shape_of_lists(part, (*place, i)) for i, part in enumerate(data)]
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise ValueError(
+                f"tensor: nested lists of unequal lengths: at index {(*place, i)} the shape is "
+                f"{shape}, and at {(*place, 0)} it is {shapes[0]}"
+            )
+    return len(data), *(shapes[0] if shapes else ())
 
 
 def _refuse_objects(array: np.ndarray[Any, Any]) -> None:

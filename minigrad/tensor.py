@@ -268,6 +268,12 @@ def tensor(
     data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A Tensor with a copy of ``data``; see ``Tensor`` for the arguments and errors."""
+    if isinstance(data, Tensor) and data.requires_grad:
+        warnings.warn(
+            "tensor: the copy of a Tensor that requires a gradient is not part of its graph; write "
+            "t.clone() to stay in it, or t.detach().clone() to leave it",
+            stacklevel=2,
+        )
     return Tensor(data, dtype, device, requires_grad)
 
 

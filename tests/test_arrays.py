@@ -1,5 +1,7 @@
 """What data becomes a Tensor, in which type, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,41 @@ def test_check_range_names_the_first_culprit_and_where_it_stands():
         check_range(np.array([[0, 1], [5, 7]]), 5, "gather", "an index")
     with pytest.raises(IndexError, match="is -1"):
         check_range(np.array(-1), 5, "gather", "an index")
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [([[1], [1, 2]], (1,)), ([1, [2]], (1,)), ([[[1], [2]], [[3], []]], (1, 1))],
+)
+def test_ragged_lists_say_where(data, place):
+    message = re.escape(f"tensor: nested lists of unequal lengths: at index {place} the shape is")
+    with pytest.raises(ValueError, match=message):
+        mg.tensor(data)
+
+
+def test_lists_of_tensors_take_the_largest_floating_type():
+    """NumPy makes float64 of int64 and float32; PyTorch and this engine do not."""
+    n, half, single = mg.tensor([1, 2]), mg.tensor([1.5, 2.5]).half(), mg.tensor([1.5, 2.5])
+    assert mg.tensor([n, single]).dtype == np.float32
+    assert mg.tensor([[n, half], [n, n]]).dtype == np.float16
+    assert mg.tensor([half, single, n]).dtype == np.float32
+    assert mg.tensor([single, single.double()]).dtype == np.float64
+    assert mg.tensor([n, n]).dtype == np.int64
+    assert mg.tensor([np.int64(1), 2.5]).dtype == np.float32
+    assert mg.tensor((single, n)).tolist() == [[1.5, 2.5], [1, 2]]
+
+
+def test_lists_of_tensors_that_require_gradients():
+    w = mg.tensor([1.5, 2.5], requires_grad=True)
+    for data in ([w, w], [1.0, w[0]], [[w], [w * 2]]):
+        with pytest.raises(RuntimeError, match=r"tensor: a list holds Tensors .* use mg.stack"):
+            mg.tensor(data)
+
+
+def test_a_copy_that_leaves_the_graph_is_warned_of():
+    w = mg.tensor([1.5, 2.5], requires_grad=True)
+    for source in (w, w * 2):
+        with pytest.warns(UserWarning, match=r"write t.clone\(\) to stay in it"):
+            copy = mg.tensor(source)
+        assert not copy.requires_grad
+    mg.tensor((w * 2).detach())  # says so, and is not warned of
