@@ -14,14 +14,16 @@ import dataclasses
 import functools
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..nn import Module
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor
 from .stats import Stats, jsonable, norm, summarize
 
 
@@ -39,6 +41,9 @@ class LayerRow:
     """What went in (the first argument); None where that was no Tensor."""
     output: Stats | None = None
     """What came out; None where that was no Tensor."""
+    dead_units: int | None = None
+    """How many units give the same value for every sample of the batch, although their inputs
+    differ: a ReLU that is always below 0, a sigmoid that is always 1. None for one sample."""
     grad_output: float | None = None
     """|dL/d(output)|; None until a backward pass reached it."""
     grad_parameters: dict[str, float] = field(default_factory=dict)
@@ -56,6 +61,12 @@ class Observation:
 
     def __init__(self) -> None:
         self.rows: list[LayerRow] = []
+        self.layers: list[str] = []
+        """The names of all layers of the model, whether they were called or not."""
+        self.parameters_without_row: list[str] = []
+        """The parameters of modules that have submodules too, and so are no layers."""
+        self.backward_passes = 0
+        """How many backward passes have reached a layer within the block."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,9 +79,33 @@ class Observation:
         return [row for row in self.rows if row.kind == kind]
 
     def to_dict(self) -> dict[str, Any]:
-        """The rows as dictionaries and lists that JSON can hold (NaN becomes "nan")."""
-        rows: dict[str, Any] = jsonable({"rows": [dataclasses.asdict(row) for row in self.rows]})
-        return rows
+        """The rows as dictionaries and lists that JSON can hold (NaN becomes "nan"), and notes."""
+        rows = [dataclasses.asdict(row) for row in self.rows]
+        plain: dict[str, Any] = jsonable({"rows": rows, "notes": self.notes()})
+        return plain
+
+    def notes(self) -> list[str]:
+        """What the rows do not show: layers that were not called, dead units, several passes."""
+        notes = []
+        called = {row.name for row in self.rows}
+        missed = [name for name in self.layers if name not in called] if called else []
+        if missed:
+            notes.append(f"Not called in this pass: {_few(missed)}.")
+        dead = [row for row in self.rows if row.dead_units]
+        if dead:
+            counts = [f"{row.dead_units} in {row.name or '(model)'}" for row in dead]
+            notes.append(f"Dead units, the same for every sample: {_few(counts)}.")
+        if self.backward_passes > 1:
+            notes.append(
+                f"{self.backward_passes} backward passes ran; a row has the gradients of the last "
+                f"one that reached it."
+            )
+        if self.parameters_without_row:
+            notes.append(
+                f"In no row, because their modules have submodules: "
+                f"{_few(self.parameters_without_row)}."
+            )
+        return notes
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """The rows as JSON, also written to ``path`` where one is given."""
@@ -91,7 +126,7 @@ class Observation:
         lost = sum(getattr(row, of).nonfinite for row in self.rows if getattr(row, of))
         if lost:
             text.append(f"{lost} values were NaN or infinite; the numbers describe the others.")
-        return "\n".join(text)
+        return "\n".join([*text, *self.notes()])
 
     def __str__(self) -> str:
         return self.table()
@@ -113,6 +148,11 @@ def _cells(row: LayerRow, stats: Stats | None) -> tuple[str, ...]:
     return (calls, row.kind, *("-" if "nan" in cell else cell for cell in cells), *gradients)
 
 
+def _few(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _number(value: float | None, form: str = ".3g") -> str:
     return "-" if value is None else format(value, form)
 
@@ -126,29 +166,43 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
+active: ContextVar[tuple["_Observer", ...]] = ContextVar("active", default=())
+"""Whose blocks the running code is in. A model may be in use in another thread, or in another task
+of asyncio, at the same time: its hooks are called from there too, but not for this observer."""
+
+
 class _Observer:
     """The hooks of one ``observe``: those on the modules last as long as the ``with`` block, those
     on tensors until the next forward pass."""
 
     def __init__(self, seen: Observation) -> None:
         self.seen = seen
-        self.on_modules: list[Any] = []
-        self.on_tensors: list[Any] = []
+        self.on_modules: list[RemovableHandle] = []
+        self.on_tensors: list[RemovableHandle] = []
+        self.arrivals: Counter[int] = Counter()  # of gradients at outputs, by the row
 
     def attach(self, model: Module) -> None:
-        self.on_modules.append(model.register_forward_pre_hook(self.start))
+        _add(self.on_modules, model._pre_hooks, self.start)
         for name, module in model.named_modules():
-            if next(iter(module.children()), None) is None:
-                hook = functools.partial(self.note, name)
-                self.on_modules.append(module.register_forward_hook(hook))
+            own = [n for n, _ in module.named_parameters(name, recurse=False)]
+            if next(iter(module.children()), None) is not None:
+                self.seen.parameters_without_row += own
+                continue
+            self.seen.layers.append(name)
+            _add(self.on_modules, module._forward_hooks, functools.partial(self.note, name))
 
     def start(self, model: Module, inputs: Any) -> None:
         """A forward pass of the whole model begins: what is wanted is this one."""
+        if self not in active.get():
+            return
         self.seen.rows.clear()
+        self.arrivals.clear()
         _remove(self.on_tensors)
 
     def note(self, name: str, module: Module, inputs: Any, output: Any) -> None:
         """A layer was called."""
+        if self not in active.get():
+            return
         calls = sum(row.name == name for row in self.seen.rows)
         row = LayerRow(name, type(module).__name__, calls + 1)
         self.seen.rows.append(row)
@@ -157,6 +211,7 @@ class _Observer:
         if not isinstance(output, Tensor):
             return
         row.output = summarize(output.data)
+        row.dead_units = dead_units(inputs[0] if inputs else None, output)
         if not output.requires_grad:
             return
 
@@ -164,30 +219,59 @@ class _Observer:
         # Parameters whose gradient is due: the output's has arrived. Without that, it is one from
         # the graph of another forward pass.
         due: set[str] = set()
+        number = len(self.seen.rows)
 
         def note_output(grad: Tensor) -> None:
             row.grad_output = norm(grad.data)
             due.update(learnt)
+            passes = max(self.arrivals.values(), default=0)
+            self.arrivals[number] += 1
+            if self.arrivals[number] > passes:
+                self.seen.backward_passes += 1
 
         self.on_tensors.append(output.register_hook(note_output))
         for parameter_name, parameter in learnt.items():
-            hook = functools.partial(_note_parameter, row, parameter_name, due)
-            self.on_tensors.append(parameter.register_hook(hook))
+            hook = functools.partial(self.note_parameter, row, parameter_name, due)
+            if parameter.hooks is None:
+                parameter.hooks = []
+            _add(self.on_tensors, parameter.hooks, hook)
+
+    def note_parameter(self, row: LayerRow, name: str, due: set[str], grad: Tensor) -> None:
+        """A gradient has arrived at a parameter."""
+        if name in due and self in active.get():
+            due.remove(name)
+            row.grad_parameters[name] = norm(grad.data)
 
     def detach(self) -> None:
         _remove(self.on_modules)
         _remove(self.on_tensors)
 
 
-def _note_parameter(row: LayerRow, name: str, due: set[str], grad: Tensor) -> None:
-    if name in due:
-        due.remove(name)
-        row.grad_parameters[name] = norm(grad.data)
+def dead_units(input: Any, output: Tensor) -> int | None:
+    """How many places of ``output`` hold the same value in all samples (rows of the first axis).
+
+    Where ``input`` has the same shape, those are not counted that were the same there already: the
+    layer has not killed them. None for fewer than two samples.
+    """
+    y = output.data
+    if not y.ndim or len(y) < 2:
+        return None
+    dead = (y == y[:1]).all(axis=0)
+    if isinstance(input, Tensor) and input.shape == output.shape:
+        x = input.data
+        dead &= (x != x[:1]).any(axis=0)
+    return int(dead.sum())
 
 
-def _remove(handles: list[Any]) -> None:
-    while handles:
-        handles.pop().remove()
+def _add(handles: list[RemovableHandle], hooks: list[Any], hook: Any) -> None:
+    handles.append(RemovableHandle(hooks, hook))  # first: Ctrl-C in between leaves no hook behind
+    hooks.append(hook)
+
+
+def _remove(handles: list[RemovableHandle]) -> None:
+    for handle in handles:
+        handle.remove()
+    handles.clear()  # last: Ctrl-C on the way leaves them to be removed again
 
 
 @contextmanager
@@ -198,8 +282,9 @@ def observe(model: Module) -> Iterator[Observation]:
     Layers are the modules that have no submodules. Run the backward pass inside the block, too; a
     pass under ``no_grad`` gives rows without gradients. Each forward pass of the model starts the
     rows anew, so after several the last one is in them. The gradients are those of one backward
-    pass, whatever ``.grad`` held before. Hooks are taken away at the end, also after an error;
-    nothing of the model or of its values is changed.
+    pass, whatever ``.grad`` held before; after several, those of the last, and ``notes`` says so.
+    Hooks are taken away at the end, also after an error or Ctrl-C; nothing of the model or of its
+    values is changed. Passes that other threads or tasks make with the model are not seen.
 
     Raises:
         TypeError: ``model`` is not a Module.
@@ -214,10 +299,17 @@ def observe(model: Module) -> Iterator[Observation]:
     """
     if not isinstance(model, Module):
         raise TypeError(f"observe: got a {type(model).__name__}, expected a Module")
-    seen = Observation()
-    observer = _Observer(seen)
+    observer = _Observer(Observation())
+    before = active.get()
     try:
+        active.set((*before, observer))
         observer.attach(model)
-        yield seen
+        yield observer.seen
     finally:
-        observer.detach()
+        try:
+            observer.detach()
+        except KeyboardInterrupt:  # Ctrl-C in the middle of it
+            observer.detach()
+            raise
+        finally:
+            active.set(before)

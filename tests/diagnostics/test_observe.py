@@ -251,7 +251,7 @@ def test_the_rows_survive_json(rng: np.random.Generator, tmp_path: Any) -> None:
     assert rows[3]["grad_parameters"]["weight"] == seen.rows[3].grad_weight
     with observe(nn.Identity()) as seen_nan:
         pass
-    assert seen_nan.to_dict() == {"rows": []}
+    assert seen_nan.to_dict() == {"rows": [], "notes": []}
 
 
 def test_every_device_gives_the_same_rows(device: str, rng: np.random.Generator) -> None:
