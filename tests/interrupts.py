@@ -1,11 +1,13 @@
-"""Ctrl-C at every moment of a run: Python looks for it where a function begins, where a call
-returns, and at the lines in between."""
+"""Ctrl-C at every moment of a run.
 
+Python looks for it where a function of its own begins, and where a call of one in C has returned;
+these are the moments at which a function for ``sys.setprofile`` can raise it.
+"""
+
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-
-PACKAGE = "minigrad"
 
 
 def points(run: Callable[[], object]) -> int:
@@ -13,14 +15,15 @@ def points(run: Callable[[], object]) -> int:
     return _traced(run, at=-1)
 
 
-def interrupted(run: Callable[[], object], every: int = 1, first: int = 0) -> Iterator[str]:
-    """Run it again and again, each time with a KeyboardInterrupt at a later moment; says where."""
-    for at in range(first, points(run), every):
+def interrupted(run: Callable[[], object], every: int = 1) -> Iterator[str]:
+    """Run it again and again, each time with a KeyboardInterrupt at a later moment, ``every`` so
+    many; gives the place of each."""
+    for at in range(0, points(run), every):
         where: list[str] = []
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             _traced(run, at, where)
-        except KeyboardInterrupt:
-            yield where[0]
+        if where:  # a run may be shorter than the first, which filled a cache
+            yield where[0]  # by now the traceback, and all that it held, is gone
 
 
 def _traced(run: Callable[[], object], at: int, where: list[str] | None = None) -> int:

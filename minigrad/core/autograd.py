@@ -6,6 +6,7 @@ pass runs. Whether a rule or a kernel computes is decided in ``execute``, what i
 """
 
 from collections.abc import Sequence
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,13 @@ def gradients(
     create_graph: bool,
 ) -> dict[Any, Any]:
     """The gradients of all leaves, or of the nodes ``targets``: arrays, or Tensors on a graph of
-    their own if ``create_graph``. ``seeds`` are the gradients of the ``outputs``."""
+    their own if ``create_graph``. ``seeds`` are the gradients of the ``outputs``.
+
+    It is called in a copy of the context (see ``contextvars``). What it sets there ends with the
+    copy, also when Ctrl-C comes: the grad mode, and that NumPy gives inf and NaN in silence.
+    """
+    grad_mode.set(create_graph)
+    np.seterr(all="ignore")
     grads: dict[Any, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
         node = output.grad_fn or output
@@ -138,19 +145,14 @@ def gradients(
     if targets is not None or hooks.watched:
         watch = hooks.Watch(targets, grads, outputs[0])
         step, free = watch.around(step, free), None
-    before = grad_mode.get()
-    try:
-        grad_mode.set(create_graph)
-        with on_device_of(seeds[0].array), np.errstate(all="ignore"):  # IEEE's inf and NaN
-            leaf_grads = backpropagate(grads, step, free)
-            for leaf, grad in leaf_grads.items():
-                if leaf.hooks:
-                    leaf_grads[leaf] = hooks.run_hooks(leaf, grad, leaf)
-            if watch is None:
-                return leaf_grads
-            watch.retain()
-    finally:
-        grad_mode.set(before)
+    with on_device_of(seeds[0].array):
+        leaf_grads = backpropagate(grads, step, free)
+        for leaf, grad in leaf_grads.items():
+            if leaf.hooks:
+                leaf_grads[leaf] = hooks.run_hooks(leaf, grad, leaf)
+        if watch is None:
+            return leaf_grads
+        watch.retain()
     return {**leaf_grads, **watch.grads}
 
 
@@ -177,7 +179,8 @@ def backward(
         TypeError: the gradient is no Tensor, or of another type or device.
     """
     seed = seed_of(output, gradient, "backward")
-    leaf_grads = gradients((output,), (seed,), None, retain_graph, create_graph)
+    inside = copy_context()
+    leaf_grads = inside.run(gradients, (output,), (seed,), None, retain_graph, create_graph)
     if events.listener is not None:
         events.listener.gave_gradients(leaf_grads)
     taken = set() if gradient is None else {id(owner(seed.array))}
@@ -222,7 +225,8 @@ def grad(
     given = (None,) * len(ys) if grad_outputs is None else as_tuple(grad_outputs)
     guard.grad_arguments(ys, xs, given)
     seeds = [seed_of(y, seed, "grad") for y, seed in zip(ys, given, strict=True)]
-    grads = gradients(ys, seeds, {x.node for x in xs}, retain_graph, create_graph)
+    targets = {x.node for x in xs}
+    grads = copy_context().run(gradients, ys, seeds, targets, retain_graph, create_graph)
     taken = {id(owner(seed.array)) for seed in seeds}
     with on_device_of(seeds[0].array):
         results = [to_user(grads[x.node], x, taken) if x.node in grads else None for x in xs]

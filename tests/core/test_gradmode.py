@@ -4,10 +4,12 @@ import asyncio
 import functools
 import threading
 
+import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import nn
+from tests.interrupts import interrupted
 
 
 def recorded() -> bool:
@@ -161,3 +163,29 @@ def test_each_task_has_its_own_mode():
 
     assert asyncio.run(main()) == [False, True]
     assert recorded()
+
+
+# Python ignores what is raised in the callback of a weak reference.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_at_any_moment_leaves_the_mode_as_it_was():
+    x = mg.tensor([[0.5, -1.5]], requires_grad=True)
+    layer = nn.Linear(2, 1)
+    errors = np.geterr()
+
+    def run():
+        layer.zero_grad()
+        loss = (layer(x) * 2).sum()
+        loss.backward()
+        with mg.no_grad():
+            layer(x)
+        mg.grad((layer(x) ** 2).sum(), x, create_graph=True)
+
+    places = 0
+    for place in interrupted(run):
+        places += 1
+        # Python enters __exit__, which is a function as well, before it can do anything.
+        if not (place.endswith("__exit__") and "gradmode" in place):
+            assert mg.is_grad_enabled(), place
+        mg.set_grad_enabled(True)
+        assert np.geterr() == errors, place
+    assert places > 200
