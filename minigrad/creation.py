@@ -24,8 +24,7 @@ from .tensor import Tensor
 
 def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     """A Tensor around a fresh host array, in ``dtype`` and on ``device``."""
-    if dtype is not None:
-        array = array.astype(as_dtype(dtype), copy=False)
+    array = array.astype(as_dtype(array.dtype if dtype is None else dtype), copy=False)
     target = default_device() if device is None else _Device(device)
     return Tensor.from_array(to_device(array, target)).requires_grad_(requires_grad)
 
@@ -63,14 +62,16 @@ def full(
 
 def zeros_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Zeros in the shape and type of ``tensor``, on its device."""
+    kind = tensor.dtype if dtype is None else as_dtype(dtype)
     with on_device_of(tensor.array):
-        return Tensor.from_array(array_module(tensor.array).zeros_like(tensor.array, dtype=dtype))
+        return Tensor.from_array(array_module(tensor.array).zeros_like(tensor.array, dtype=kind))
 
 
 def ones_like(tensor: Tensor, dtype: Any = None) -> Tensor:
     """Ones in the shape and type of ``tensor``, on its device."""
+    kind = tensor.dtype if dtype is None else as_dtype(dtype)
     with on_device_of(tensor.array):
-        return Tensor.from_array(array_module(tensor.array).ones_like(tensor.array, dtype=dtype))
+        return Tensor.from_array(array_module(tensor.array).ones_like(tensor.array, dtype=kind))
 
 
 def arange(

@@ -140,5 +140,15 @@ def test_foreign_byte_order():
     assert x.tolist() == [1.5, 2.5]
     with pytest.raises(TypeError, match=r"data: the array is .f2"):
         x.data = foreign
-    assert x.to(foreign.dtype).dtype.isnative
+    for made in (
+        x.to(foreign.dtype),
+        mg.zeros(2, dtype=foreign.dtype),
+        mg.full((2,), 1.5, dtype=foreign.dtype),
+        mg.ones_like(x, dtype=foreign.dtype),
+        mg.zeros_like(x, dtype=foreign.dtype),
+        mg.zeros(2).copy_(foreign),
+    ):
+        assert made.dtype.isnative
+    with pytest.raises(TypeError, match="dtype: got complex64, expected"):
+        mg.zeros_like(x, dtype=np.complex64)
     assert x.tolist() == [1.5, 2.5]

@@ -5,7 +5,7 @@ takes the value PyTorch takes, and says which.
 """
 
 import math
-from operator import truediv
+from operator import mul, truediv
 from typing import Any
 
 import numpy as np
@@ -273,7 +273,7 @@ class Square(Op):
     saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return x * x
+        return ieee().run(mul, x, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad * (2 * x)
@@ -297,7 +297,7 @@ class Sin(Op):
     saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).sin(x)
+        return ieee().run(array_module(x).sin, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad * call_op(Cos(), x)
@@ -309,7 +309,7 @@ class Cos(Op):
     saves = ("x",)
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).cos(x)
+        return ieee().run(array_module(x).cos, x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return -grad * call_op(Sin(), x)
@@ -322,7 +322,7 @@ class Cast(Op):
         self.source, self.target = source, target
 
     def forward(self, x: Array) -> Array:
-        return x.astype(self.target)
+        return ieee().run(x.astype, self.target)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return call_op(Cast(self.target, self.source), grad)

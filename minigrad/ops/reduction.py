@@ -179,7 +179,7 @@ class LogSumExp(Reduction):
             return y if self.keepdim else xp.squeeze(y, axis=axes)
         largest = x.max(axis=axes, keepdims=True)
         largest = xp.where(xp.isfinite(largest), largest, 0)  # inf - inf would be NaN
-        total = xp.exp(x - largest).sum(axis=axes, keepdims=True)
+        total = ieee().run(xp.exp, x - largest).sum(axis=axes, keepdims=True)
         y = ieee().run(xp.log, total) + largest  # of -inf alone, log 0 = -inf
         return y if self.keepdim else xp.squeeze(y, axis=axes)
 

@@ -15,6 +15,10 @@ from minigrad.ops.ieee import ieee
 INF, NAN = math.inf, math.nan
 RESULTS = {
     "log": (mg.log, [0.0, -1.0, INF], [-INF, NAN, INF]),
+    "square": (mg.square, [1e30, -1e30, INF], [INF, INF, INF]),
+    "sin": (mg.sin, [INF, -INF, 0.0], [NAN, NAN, 0]),
+    "cos": (mg.cos, [INF, -INF, 0.0], [NAN, NAN, 1]),
+    "half": (lambda x: x.half().float(), [1e6, -1e6, 2.0], [INF, -INF, 2]),
     "exp": (mg.exp, [1000.0, -1000.0, -INF], [INF, 0, 0]),
     "sqrt": (mg.sqrt, [-1.0, 0.0, INF], [NAN, 0, INF]),
     "rsqrt": (mg.rsqrt, [0.0, -1.0, INF], [INF, NAN, 0]),
@@ -37,6 +41,10 @@ def test_results_at_poles_and_beyond_the_range(name):
     y = function(x)
     np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-6)
     y.backward(mg.ones(3))  # whatever it gives, it warns of nothing
+
+
+def test_a_nan_beside_large_numbers():
+    assert math.isnan(mg.tensor([NAN, 1000.0]).logsumexp(0).item())
 
 
 def test_slopes_at_poles():
