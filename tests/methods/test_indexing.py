@@ -7,6 +7,9 @@ import pytest
 
 import minigrad as mg
 from minigrad.testing import gradcheck
+from tests.devices import cuda, device, strict
+
+__all__ = ["cuda", "device", "strict"]  # fixtures
 
 SHAPE = (2, 3, 4, 5)  # all different, so that no axis can stand for another
 PAIR = mg.tensor([1, 0])
@@ -53,6 +56,28 @@ def test_an_integer_beside_arrays_takes_its_axis_away_first(name, rng):
     y = mg.tensor(values)
     y[index] = mg.tensor(fresh)
     np.testing.assert_array_equal(y.numpy(), written)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_and_so_on_every_device(name, rng, device):
+    index, in_two_steps = MIXED[name]
+    values = rng.standard_normal(SHAPE)
+    expected = in_two_steps(values)
+    x = mg.tensor(values, requires_grad=True)
+    parts = index if isinstance(index, tuple) else (index,)
+    moved = tuple(part.to(device) if isinstance(part, mg.Tensor) else part for part in parts)
+    for places in (index, moved):  # indices that lie on the host, and on the device
+        y = x[places]
+        np.testing.assert_array_equal(y.detach().cpu().numpy(), expected)
+    y.backward(mg.tensor(expected))
+    back = np.zeros(SHAPE)
+    np.add.at(back.reshape(-1), in_two_steps(np.arange(values.size).reshape(SHAPE)), expected)
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), back)
+    with mg.no_grad():
+        x[moved] = 0.0
+        assert not x[moved].cpu().numpy().any()
+        x[0, 0, 0, 0].fill_(7.0)
+    assert x.detach().cpu().numpy()[0, 0, 0, 0] == 7
 
 
 @pytest.mark.parametrize("index", [2, -1, (2,), np.int64(2), mg.tensor(2), (2, ...)])

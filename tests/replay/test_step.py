@@ -535,6 +535,10 @@ UNFIT: dict[str, tuple[str, Callable[[mg.Tensor], Any]]] = {
         lambda x: mg.tensor([1.5] * WIDTH, device=x.device),
     ),
     "a number that is read": ("cannot be captured", lambda x: x.detach().sum().item()),
+    "an index that is read": (
+        "reads a number to index with",
+        lambda x: x.detach()[mg.tensor(0, device="cpu")],
+    ),
     "a branch": ("cannot be captured", lambda x: 2.0 if x.detach().sum() > 0 else 1.0),
     "another stack of products": (
         "cannot be captured",
