@@ -28,7 +28,7 @@ from .linear import Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss, NLLLoss
 from .module import Module
 from .parameter import Parameter
-from .shape import Flatten, Identity
+from .shape import Flatten, Identity, Unflatten
 
 __all__ = [
     "Module",
@@ -47,6 +47,7 @@ __all__ = [
     "Dropout",
     "Identity",
     "Flatten",
+    "Unflatten",
     "Sigmoid",
     "Tanh",
     "ReLU",
