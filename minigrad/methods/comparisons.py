@@ -107,7 +107,7 @@ class Comparisons(Variable):
     __hash__ = object.__hash__  # by identity: __eq__ compares elements
 
     def _mask(self, other: Any, function: Callable[[Any, Any], Any], name: str) -> Any:
-        """``function``, bit by bit: of booleans, and, or, and either."""
+        """``function`` of each pair of bits, or of booleans."""
         for x in (self, other):
             kind = x.array.dtype if isinstance(x, Variable) else np.asarray(x).dtype
             if kind.kind == "f":

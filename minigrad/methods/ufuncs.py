@@ -46,7 +46,7 @@ NAMES = {
 """Where minigrad's name, which is PyTorch's, is another than NumPy's."""
 
 
-def meet(
+def handle_ufunc(
     tensor: Any, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any
 ) -> Any:
     """NumPy's protocol ``__array_ufunc__``: the result of ``ufunc``, of which an input is a Tensor.
@@ -74,8 +74,8 @@ def meet(
 
 
 class ArrayUfunc:
-    """``Tensor.__array_ufunc__``. NumPy asks the class for it, and gets ``meet``. CuPy asks the
-    object, and gets None: it then leaves each operator to the Tensor."""
+    """``Tensor.__array_ufunc__``. NumPy asks the class for it, and gets ``handle_ufunc``. CuPy asks
+    the object, and gets None: it then leaves operators to the Tensor."""
 
     def __get__(self, tensor: Any, kind: type) -> Any:
-        return meet if tensor is None else None
+        return handle_ufunc if tensor is None else None

@@ -1,5 +1,5 @@
 """Results that IEEE 754 defines are results, and nothing to warn of: log 0 = -inf, 1 / 0 = inf,
-0 / 0 = NaN, e^1000 = inf. PyTorch gives them in silence, and so do the rules that may come by one.
+0 / 0 = NaN, e^1000 = inf. PyTorch gives them in silence, and so do the rules that can produce one.
 
 NumPy's own way, ``with np.errstate(all="ignore")``, takes half as long as a small operation. To run
 it in a context where that has been said once and for all costs next to nothing.

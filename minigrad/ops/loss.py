@@ -113,9 +113,9 @@ class BinaryCrossEntropyWithLogits(Op):
     1. log s = x - log(1 + e^x)  and  log(1 - s) = -log(1 + e^x), so  y = log(1 + e^x) - t x
     2. dy/dx = s - t  (the derivative of log(1 + e^x) is s),    dy/dt = -x
 
-    Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow; and of the
-    difference max(x, 0) - t x, which would lose the digits of a small loss, what it comes to: |x|
-    times the probability of the wrong class, which is 1 - t for x > 0 and t for x < 0.
+    Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow. The difference
+    max(x, 0) - t x would lose the digits of a small loss. It equals |x| times the probability of
+    the class against which x speaks: 1 - t for x > 0, t for x < 0.
     """
 
     saves = ("x", "target")

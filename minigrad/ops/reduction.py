@@ -120,7 +120,7 @@ class Std(Var):
         return array_module(x).sqrt(super().forward(x))
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
-        # Where y = 0, x - mean is 0 as well; to the second order too, by PyTorch's convention.
+        # Where y = 0, x - mean is 0 as well. The second derivative is 0 there, as in PyTorch.
         scale = masked(y != 0, grad * self.weight(x) / (y + (y == 0)))
         return scale.reshape(self.kept_shape(x)) * self.centre(x)
 

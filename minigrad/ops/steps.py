@@ -1,7 +1,8 @@
-"""Operations that go in steps, or are level: their derivative is 0 wherever there is one.
+"""Operations that are constant between steps: their derivative is 0 wherever there is one.
 
-PyTorch sends zeros through them, and not nothing, so that the second derivative of |x| is zeros and
-no error. Hence ``Zero``: it passes the connection on, to any order.
+``None`` in the place of these zeros would cut the graph: the second derivative of |x| would then be
+an error, "no output depends on input 0", where PyTorch has zeros. ``Zero`` keeps the connection, to
+any order.
 """
 
 from operator import floordiv, mod
@@ -26,8 +27,8 @@ class Zero(Op):
 
 
 def in_steps_of(x: Any, value: Any) -> Any:
-    """``value``, which follows x in steps (a mask of x, say), with the derivative 0 to x recorded
-    where the pass is."""
+    """``value``, which depends on x through a mask alone. If the pass is recorded, so is that its
+    derivative with respect to x is 0."""
     return value + call_op(Zero(), x) if is_tensor(value) else value
 
 
@@ -56,7 +57,7 @@ class FloorDivide(Op):
 class Remainder(Op):
     """y = a - b floor(a / b): in [0, b) for b > 0, in (b, 0] for b < 0.
 
-    floor(a / b) is level between its steps, so    dy/da = 1,  dy/db = -floor(a / b)
+    floor(a / b) is constant between its steps, so    dy/da = 1,  dy/db = -floor(a / b)
     """
 
     saves = ("a", "b")

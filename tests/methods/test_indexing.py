@@ -59,7 +59,7 @@ def test_an_integer_beside_arrays_takes_its_axis_away_first(name, rng):
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_and_so_on_every_device(name, rng, device):
+def test_integers_beside_arrays_on_every_device(name, rng, device):
     index, in_two_steps = MIXED[name]
     values = rng.standard_normal(SHAPE)
     expected = in_two_steps(values)

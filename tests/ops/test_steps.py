@@ -20,7 +20,7 @@ def test_zero_is_zero_to_any_order():
         assert dx.tolist() == [0, 0, 0]
 
 
-def test_the_sign_of_nothing_is_nothing():
+def test_the_sign_of_nan_is_zero():
     found = call_op(Sign(), np.array([-2.5, -0.0, 3.5, np.nan], np.float32))
     assert found.tolist() == [-1, 0, 1, 0]
     assert found.dtype == np.float32
