@@ -114,17 +114,16 @@ class BinaryCrossEntropyWithLogits(Op):
     2. dy/dx = s - t  (the derivative of log(1 + e^x) is s),    dy/dt = -x
 
     Forward uses log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow. The difference
-    max(x, 0) - t x would lose the digits of a small loss. It equals |x| times the probability of
-    the class against which x speaks: 1 - t for x > 0, t for x < 0.
+    max(x, 0) - t x would lose the digits of a small loss. With h = 1 for x > 0, else 0, it is
+    x (h - t), which keeps them.
     """
 
     saves = ("x", "target")
 
     def forward(self, x: Array, target: Array) -> Array:
         xp = array_module(x)
-        size = xp.abs(x)
-        wrong = xp.where(x > 0, 1 - target, target)
-        return ieee().run(mul, size, wrong) + xp.log1p(xp.exp(-size))
+        difference = ieee().run(mul, x, (x > 0) - target)
+        return difference + xp.log1p(xp.exp(-xp.abs(x)))
 
     def backward(self, grad: Array, y: Array, x: Array, target: Array) -> tuple[Array, Array]:
         dx = grad * (call_op(Sigmoid(), x) - target)
