@@ -33,6 +33,9 @@ METHODS = [
     "log_softmax", "cumsum", "matmul", "mm", "bmm", "dot", "outer", "reshape", "flatten",
     "transpose", "permute", "squeeze", "unsqueeze", "split", "chunk", "gather", "relu",
 ]
+ELEMENTWISE_LOSSES = [
+    "mse_loss", "huber_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits",
+]
 OTHERS = [
     "expand", "where", "cat", "stack", "leaky_relu", "elu", "gelu", "silu", "softplus",
     "linear", "batch_norm", "layer_norm",
@@ -109,6 +112,8 @@ def test_arguments_by_pytorchs_names(call, method):
         ("nll_loss", "input target weight ignore_index reduction"),
         ("mse_loss", "input target reduction"),
         ("huber_loss", "input target reduction delta"),
+        ("l1_loss", "input target reduction"),
+        ("smooth_l1_loss", "input target reduction beta"),
         ("binary_cross_entropy_with_logits", "input target weight reduction pos_weight"),
     ],
 )
@@ -532,7 +537,7 @@ def test_classes_in_the_middle_and_alone(name, reduction, rng):
     check(lambda z: function(z, mg.tensor(labels), reduction=reduction), scores)
 
 
-@pytest.mark.parametrize("name", ["mse_loss", "huber_loss", "binary_cross_entropy_with_logits"])
+@pytest.mark.parametrize("name", ELEMENTWISE_LOSSES)
 def test_reductions_of_elementwise_losses(name, rng):
     a, b = mg.tensor(rng.standard_normal((3, 2))), mg.tensor(rng.random((3, 2)))
     each = getattr(F, name)(a, b, reduction="none").numpy()
@@ -576,7 +581,7 @@ def test_a_weighted_binary_cross_entropy_of_large_logits():
     assert y.tolist() == [1000, 3000]
 
 
-@pytest.mark.parametrize("name", ["mse_loss", "huber_loss", "binary_cross_entropy_with_logits"])
+@pytest.mark.parametrize("name", ELEMENTWISE_LOSSES)
 def test_integer_targets_make_no_float64(name):
     """A float32 loss from float32 predictions; or the target is refused."""
     try:

@@ -76,8 +76,10 @@ from .losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     huber_loss,
+    l1_loss,
     mse_loss,
     nll_loss,
+    smooth_l1_loss,
 )
 from .normalization import batch_norm, layer_norm
 
@@ -150,5 +152,7 @@ __all__ = [
     "nll_loss",
     "mse_loss",
     "huber_loss",
+    "l1_loss",
+    "smooth_l1_loss",
     "binary_cross_entropy_with_logits",
 ]

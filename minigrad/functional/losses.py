@@ -223,6 +223,37 @@ def huber_loss(
     return _reduced(apply(ops.Huber(float(delta)), input, target), reduction, "huber_loss")
 
 
+def l1_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """|input - target|, averaged over all elements.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ, or there is no such ``reduction``.
+    """
+    input, target = _same_shape("l1_loss", input, target)
+    return _reduced((input - target).abs(), reduction, "l1_loss")
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: Reduction = "mean", beta: float = 1.0
+) -> Tensor:
+    """|d| - beta / 2 for d = input - target, and d^2 / (2 beta) where |d| < beta; averaged over all
+    elements. It is ``huber_loss`` divided by its delta, and ``l1_loss`` for beta = 0.
+    Girshick (2015), "Fast R-CNN", equation 3 (with beta = 1).
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ, ``beta`` is negative, or there is no such ``reduction``.
+    """
+    name = "smooth_l1_loss"
+    input, target = _same_shape(name, input, target)
+    if not beta >= 0:
+        raise ValueError(f"{name}: beta is {beta}, expected a number from 0 on")
+    if beta == 0:
+        return _reduced((input - target).abs(), reduction, name)
+    return _reduced(apply(ops.Huber(float(beta)), input, target) / beta, reduction, name)
+
+
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -25,7 +25,15 @@ from .embedding import Embedding
 from .fuse import BatchNormSigmoid, LinearActivation, fuse
 from .layernorm import LayerNorm
 from .linear import Linear
-from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, MSELoss, NLLLoss
+from .loss import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from .module import Module
 from .parameter import Parameter
 from .shape import Flatten, Identity, Unflatten
@@ -61,6 +69,8 @@ __all__ = [
     "CrossEntropyLoss",
     "NLLLoss",
     "MSELoss",
+    "L1Loss",
+    "SmoothL1Loss",
     "HuberLoss",
     "BCEWithLogitsLoss",
     "functional",

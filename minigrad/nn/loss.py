@@ -108,6 +108,40 @@ class HuberLoss(_Loss):
         return f"delta={self.delta}"
 
 
+class L1Loss(_Loss):
+    """|input - target|, averaged over all elements; both of one shape."""
+
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """See the class."""
+        return F.l1_loss(input, target, self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """|d| - beta / 2 for d = input - target, and d^2 / (2 beta) where |d| < beta; averaged over all
+    elements.
+
+    Raises:
+        TypeError: ``beta`` is no number.
+        ValueError: ``beta`` is negative.
+    """
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = checked_number("SmoothL1Loss: beta", beta)
+        if not self.beta >= 0:
+            raise ValueError(f"SmoothL1Loss: beta is {beta}, expected a number from 0 on")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """See the class."""
+        return F.smooth_l1_loss(input, target, self.reduction, self.beta)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}"
+
+
 class BCEWithLogitsLoss(_Loss):
     """-(t log s + (1 - t) log(1 - s)), s = sigmoid(input), averaged over all elements.
 

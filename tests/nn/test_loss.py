@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import minigrad.functional as F
 from minigrad import nn
 
 LOGITS = np.log(np.array([[0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]))  # so that softmax gives these
@@ -45,6 +46,21 @@ def test_squared_and_huber() -> None:
     assert repr(nn.HuberLoss(delta=2.0)) == "HuberLoss(delta=2.0)"
 
 
+def test_absolute_and_smooth() -> None:
+    x, t = mg.tensor([1.0, -2.0, 0.5]), mg.tensor([0.0, 1.0, 0.25])
+    assert nn.L1Loss()(x, t).item() == pytest.approx(4.25 / 3)
+    assert nn.L1Loss(reduction="sum")(x, t).item() == pytest.approx(4.25)
+    assert nn.SmoothL1Loss()(x, t).item() == pytest.approx((0.5 + 2.5 + 0.03125) / 3)
+    assert nn.SmoothL1Loss("sum", 2.0)(x, t).item() == pytest.approx(0.25 + 2 + 0.015625)
+    assert nn.SmoothL1Loss("sum", 0.0)(x, t).item() == pytest.approx(4.25)
+    assert repr(nn.SmoothL1Loss(beta=2.0)) == "SmoothL1Loss(beta=2.0)"
+    for beta in (-0.5, float("nan")):
+        with pytest.raises(ValueError, match=f"SmoothL1Loss: beta is {beta}, expected a number fr"):
+            nn.SmoothL1Loss(beta=beta)
+        with pytest.raises(ValueError, match=f"smooth_l1_loss: beta is {beta}"):
+            F.smooth_l1_loss(x, t, beta=beta)
+
+
 def test_binary_cross_entropy_with_logits() -> None:
     x, t = np.array([0.7, -1.2]), np.array([1.0, 0.25])
     s = 1 / (1 + np.exp(-x))
@@ -65,7 +81,16 @@ def test_weights_move_and_are_saved_with_the_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", [nn.CrossEntropyLoss, nn.NLLLoss, nn.MSELoss, nn.HuberLoss, nn.BCEWithLogitsLoss]
+    "loss",
+    [
+        nn.CrossEntropyLoss,
+        nn.NLLLoss,
+        nn.MSELoss,
+        nn.HuberLoss,
+        nn.BCEWithLogitsLoss,
+        nn.L1Loss,
+        nn.SmoothL1Loss,
+    ],
 )
 def test_an_unknown_reduction_is_refused_at_once(loss: type) -> None:
     with pytest.raises(ValueError, match=f"{loss.__name__}: reduction is 'average'"):
@@ -90,6 +115,9 @@ def test_options_in_an_order_of_the_past_are_refused() -> None:
         ("NLLLoss", {"ignore_index": 2}, "labels", True),
         ("MSELoss", {}, "shares", False),
         ("HuberLoss", {"delta": 0.3}, "shares", False),
+        ("L1Loss", {}, "shares", False),
+        ("SmoothL1Loss", {"beta": 0.3}, "shares", False),
+        ("SmoothL1Loss", {"beta": 0.0, "reduction": "sum"}, "shares", False),
         ("BCEWithLogitsLoss", {"reduction": "none"}, "shares", False),
         ("BCEWithLogitsLoss", {"reduction": "none"}, "shares", True),
     ],

@@ -159,6 +159,19 @@ LOSSES = {
         lambda a, b: F.huber_loss(a, b, reduction="none", delta=0.4),
         lambda a, b: 0.4 * abs(a - b) - 0.08 if abs(a - b) > 0.4 else (a - b) ** 2 / 2,
     ),
+    "l1_loss": (lambda a, b: F.l1_loss(a, b, reduction="none"), lambda a, b: abs(a - b)),
+    "smooth_l1_loss": (
+        lambda a, b: F.smooth_l1_loss(a, b, reduction="none"),
+        lambda a, b: abs(a - b) - 0.5 if abs(a - b) > 1 else (a - b) ** 2 / 2,
+    ),
+    "smooth_l1_loss .4": (
+        lambda a, b: F.smooth_l1_loss(a, b, reduction="none", beta=0.4),
+        lambda a, b: abs(a - b) - 0.2 if abs(a - b) > 0.4 else (a - b) ** 2 / 0.8,
+    ),
+    "smooth_l1_loss 0": (
+        lambda a, b: F.smooth_l1_loss(a, b, reduction="none", beta=0.0),
+        lambda a, b: abs(a - b),
+    ),
     "binary_cross_entropy_with_logits": (
         lambda a, b: F.binary_cross_entropy_with_logits(a, b, reduction="none"),
         bce,
