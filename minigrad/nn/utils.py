@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..backend import Array, array_module
 from ..core.gradmode import no_grad
 from ..ops.broadcasting import wide
@@ -52,22 +54,27 @@ def clip_grad_norm_(
             f"clip_grad_norm_: the norm of the gradients is {float(norm)}, so they cannot be "
             f"clipped; error_if_nonfinite=False goes on all the same"
         )
-    shrink = (max_norm / (norm + 1e-6)).clip(None, 1.0)
+    kind = wide(gradients[0].dtype)
+    shrink = (max_norm / (norm + 1e-6)).clip(None, 1.0).astype(kind)
     with no_grad():
         for gradient in gradients:
             gradient.mul_(Tensor.from_array(shrink))
-    return Tensor.from_array(norm)
+    with np.errstate(over="ignore"):  # a norm beyond the type's range is reported as infinite
+        return Tensor.from_array(norm.astype(kind))
 
 
 def _norm(arrays: list[Array], p: float) -> Array:
-    """The p-norm of all elements of all arrays, without reading anything back from a GPU."""
+    """The p-norm of all elements of all arrays, in float64, without reading anything back from a
+    GPU. All are divided by the largest first, so that no power underflows or overflows."""
     xp = array_module(arrays[0])
-    arrays = [array.astype(wide(array.dtype), copy=False) for array in arrays]
-    if p == 2:
-        return xp.sqrt(xp.stack([(array * array).sum() for array in arrays]).sum())
+    sizes = [abs(array.astype(np.float64)) for array in arrays if array.size]
+    if not sizes:
+        return xp.zeros((), np.float64)
+    largest = xp.stack([size.max() for size in sizes]).max()
     if p == math.inf:
-        return xp.stack([abs(array).max() for array in arrays]).max()
-    return xp.stack([(abs(array) ** p).sum() for array in arrays]).sum() ** (1 / p)
+        return largest
+    scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1.0)
+    return scale * xp.stack([((size / scale) ** p).sum() for size in sizes]).sum() ** (1 / p)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:

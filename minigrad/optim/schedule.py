@@ -31,7 +31,7 @@ class LRScheduler:
 
     Raises:
         TypeError: ``optimizer`` is none.
-        ValueError: ``last_epoch`` is not -1 but the optimiser knows no initial rate.
+        ValueError: ``last_epoch`` is below -1, or not -1 but the optimiser knows no initial rate.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -40,6 +40,8 @@ class LRScheduler:
             raise TypeError(
                 f"{self.name}: got a {type(optimizer).__name__}, expected an Optimizer first"
             )
+        if last_epoch < -1:
+            raise ValueError(f"{self.name}: last_epoch is {last_epoch}, expected at least -1")
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch != -1 and "initial_lr" not in group:

@@ -112,3 +112,17 @@ def test_clipping_is_pytorchs(torch, rng, p: float, limit: float) -> None:
     assert a.item() == pytest.approx(b.item(), rel=1e-12)
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e25])
+@pytest.mark.parametrize("norm_type", [2.0, 3.5, 10.0])
+def test_norms_whose_powers_leave_the_range_of_float32(size: float, norm_type: float) -> None:
+    gradient = (np.random.default_rng(3).uniform(0.5, 2, 7) * size).astype(np.float32)
+    parameter = nn.Parameter(np.full(7, 1.5, np.float32))
+    parameter.grad = mg.tensor(gradient)
+    ratios = gradient.astype(np.float64) / size
+    expected = size * (ratios**norm_type).sum() ** (1 / norm_type)
+    norm = clip_grad_norm_([parameter], 3.0, norm_type)
+    np.testing.assert_allclose(norm.item(), expected, rtol=1e-6)
+    shrink = min(1.0, 3.0 / (expected + 1e-6))
+    np.testing.assert_allclose(parameter.grad.numpy(), gradient * shrink, rtol=1e-5)

@@ -199,3 +199,11 @@ def test_rates_are_pytorchs(torch, make, expected: list) -> None:
         ours.step()
         stepper.step()
         theirs.step()
+
+
+def test_a_last_epoch_below_minus_one_is_refused() -> None:
+    o = optimizer(0.7)
+    o.param_groups[0]["initial_lr"] = 0.7
+    with pytest.raises(ValueError, match="last_epoch is -5, expected at least -1"):
+        optim.LinearLR(o, last_epoch=-5)
+    assert o.param_groups[0]["lr"] == 0.7
