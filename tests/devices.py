@@ -15,7 +15,6 @@ import minigrad as mg
 from minigrad.backend import cuda as cuda_setup
 from minigrad.core import execute
 from minigrad.kernels import cublas, cuda_steps, launch
-from minigrad.kernels import cuda as kernels
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import runtime, stand_in
@@ -36,8 +35,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(execute, "cupy_forward", {})
     monkeypatch.setattr(execute, "cupy_backward", {})
     monkeypatch.setattr(cuda_steps, "STEP", {})
-    monkeypatch.setattr(kernels, "update_running", lambda *arguments: False)
-    monkeypatch.setattr(kernels, "count_one", lambda count: False)
+    monkeypatch.setattr(execute, "cupy_in_place", {})
     return "cuda"
 
 

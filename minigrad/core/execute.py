@@ -36,6 +36,11 @@ cupy_forward: dict[type[Op], Kernel] = {}
 cupy_backward: dict[type[Op], Kernel] = {}
 """The kernels for the arrays of one library, by the class of the operation: see ``kernels/``."""
 
+InPlace = dict[Callable[..., None], Callable[..., bool]]
+numpy_in_place: InPlace = {}
+cupy_in_place: InPlace = {}
+"""Those of functions that change arrays in place; they return False for what they do not know."""
+
 
 class _Switch(threading.local):
     """In each thread of its own."""
@@ -109,3 +114,12 @@ def _backward_elsewhere(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
     # The gradient of Move lies on another GPU. Make that one current, because the walk sums there.
     make_current(input_grads[0] if type(input_grads) is tuple else input_grads)
     return input_grads
+
+
+def in_place(rule: Callable[..., None], *arguments: Any) -> None:
+    """Run a rule that changes its first argument in place, an array: its kernel, or itself."""
+    array = arguments[0]
+    kernel = (numpy_in_place if type(array) is np.ndarray else cupy_in_place).get(rule)
+    with on_device_of(array):
+        if kernel is None or not switch.kernels or not kernel(*arguments):
+            rule(*arguments)

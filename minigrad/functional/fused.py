@@ -7,7 +7,7 @@ from .. import ops
 from ..core.autograd import apply
 from ..tensor import Tensor
 from .layers import check_linear
-from .normalization import normalize_batch, track
+from .normalization import can_track, normalize_batch, track
 
 ACTIVATIONS: dict[str, type[ops.Sigmoid | ops.Tanh | ops.ReLU]] = {
     "sigmoid": ops.Sigmoid,
@@ -78,12 +78,13 @@ def linear_batch_norm_sigmoid(
             or len(x) < 2
             or x.shape[1:] != shape[1:]
             or not bias.array.shape == gamma.array.shape == beta.array.shape == out
-            or (running_mean is not None and running_mean.array.shape != out)
-            or (running_var is not None and running_var.array.shape != out)
+            or (running_mean is None) != (running_var is None)
+            or (running_mean is not None and not can_track(running_mean, x, out))
+            or (running_var is not None and not can_track(running_var, x, out))
             or not isinstance(momentum, (int, float))
             or not 0 <= momentum <= 1
             or not isinstance(eps, (int, float))
-            or not eps >= 0
+            or not eps > 0
         )
     except AttributeError:  # an argument that is no Tensor
         apart = True

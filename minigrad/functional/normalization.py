@@ -1,15 +1,18 @@
 """Normalisation as functions: their arguments are checked here, and their mathematics derived in
 ``ops/normalization.py``."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import kernels, ops
-from ..backend import array_module
+from .. import ops
+from ..backend import Array, array_module, device_of
+from ..core import execute
 from ..core.autograd import apply
 from ..core.versions import mark_written
+from ..core.where import module_path
 from ..tensor import Tensor
 from .layers import expect_tensors, floating
 
@@ -34,9 +37,15 @@ def batch_norm(
     Raises:
         TypeError: an argument is no Tensor, the input is not floating, or ``momentum`` or ``eps``
             is no number.
-        ValueError: shapes do not fit; ``momentum`` is not from 0 to 1, or ``eps`` negative; a
-            single value per channel in training, whose variance is 0 whatever it is; or no running
-            statistics without ``training``. Nothing has changed then.
+        ValueError: shapes do not fit; ``momentum`` is not from 0 to 1; ``eps`` is negative, or 0
+            in training; a single value per channel in training, whose variance is 0 whatever it is;
+            one running statistic without the other, or none without ``training``; or in training
+            one that cannot be changed in place. Nothing has changed then.
+
+    Warns:
+        RuntimeWarning: the statistics of a batch are infinite or NaN. The running ones of these
+            channels stay as they were. (On a GPU they do so without a warning, which would have to
+            wait for it.)
     """
     return normalize_batch(
         False, input, running_mean, running_var, weight, bias, training, momentum, eps
@@ -50,9 +59,27 @@ def to_float(vector: Tensor | None) -> Tensor | None:
 
 def track(mean: Tensor | None, var: Tensor | None, op: Any, momentum: float, m: int) -> None:
     """Move running statistics, if there are any, towards those that ``op`` has met."""
+    # Where a kernel has run, it has seen that they are finite. A GPU would have to be waited for.
+    if op.workspace is None and type(op.batch_var) is np.ndarray:
+        warn_of_what_is_not_finite(op)
     if mean is not None and var is not None:
-        kernels.update_running_statistics(mean.array, var.array, op, momentum, m)
+        execute.in_place(ops.update_running, mean.array, var.array, op, momentum, m)
         mark_written(mean.array, var.array)
+
+
+def warn_of_what_is_not_finite(op: Any) -> None:
+    """Say which layer has met a batch whose mean or variance is infinite or NaN."""
+    bad = ~(np.isfinite(op.batch_mean) & np.isfinite(op.batch_var))
+    if bad.any():
+        warnings.warn(
+            f"{module_path() or 'batch_norm'}: the statistics of a batch are not finite in "
+            f"{bad.sum()} of {bad.size} channels (first in channel {bad.argmax()}); the running "
+            f"statistics of these channels stay as they were. The input holds NaN, infinity or "
+            f"values whose squares leave the range of {op.batch_var.dtype}; "
+            f"mg.detect_anomaly() shows where they come from",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def normalize_batch(
@@ -68,22 +95,21 @@ def normalize_batch(
 ) -> Tensor:
     """``batch_norm``, and if ``sigmoid`` the sigmoid of it."""
     name = "batch_norm_sigmoid" if sigmoid else "batch_norm"
-    vectors = running_mean, running_var, weight, bias
-    channels = checked_batch_norm(name, input, vectors, momentum, eps)
+    running, affine = (running_mean, running_var), (weight, bias)
+    channels = checked_batch_norm(name, input, running, affine, training, momentum, eps)
     x = input.array
     if x.dtype == np.float16:  # statistics of half precision are taken in float32
         w, b = to_float(weight), to_float(bias)
-        running = running_mean, running_var
         y = normalize_batch(sigmoid, input.float(), *running, w, b, training, momentum, eps)
         return y.half()
     if bias is not None and weight is None:
         weight = Tensor.from_array(array_module(x).ones_like(bias.array))
-    affine = () if weight is None else (weight,) if bias is None else (weight, bias)
+    vectors = () if weight is None else (weight,) if bias is None else (weight, bias)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(f"{name}: without training, running_mean and running_var are needed")
         statistics = [s.to(input.dtype) for s in (running_mean, running_var)]
-        y = apply(ops.BatchNormEval(float(eps)), input, *statistics, *affine)
+        y = apply(ops.BatchNormEval(float(eps)), input, *statistics, *vectors)
         return apply(ops.Sigmoid(), y) if sigmoid else y
     m = x.size // channels if channels else 2
     if m < 2:
@@ -93,50 +119,111 @@ def normalize_batch(
             f"loader, or eval())"
         )
     op = (ops.BatchNormSigmoid if sigmoid else ops.BatchNorm)(float(eps))
-    y = apply(op, input, *affine)
+    y = apply(op, input, *vectors)
     track(running_mean, running_var, op, momentum, m)
     return y
 
 
 def checked_batch_norm(
-    name: str, input: Any, vectors: tuple[Any, ...], momentum: float, eps: float
+    name: str,
+    input: Any,
+    running: tuple[Any, Any],
+    affine: tuple[Any, Any],
+    training: bool,
+    momentum: float,
+    eps: float,
 ) -> int:
-    """The number of channels, if everything fits."""
-    number = (int, float)
+    """The number of channels, if everything fits; nothing has changed before that is known."""
     try:
-        shape = input.array.shape
-        channels = shape[1:2]
-        if (
-            input.array.dtype.kind == "f"
+        x, number = input.array, (int, float)
+        channels = x.shape[1:2]
+        fits = (
+            x.dtype.kind == "f"
             and channels
             and isinstance(momentum, number)
             and 0 <= momentum <= 1
             and isinstance(eps, number)
-            and eps >= 0
-        ):
-            for vector in vectors:
-                if vector is not None and vector.array.shape != channels:
-                    break
-            else:
-                return int(channels[0])
+            and (eps > 0 or (eps == 0 and not training))
+            and (running[0] is None) == (running[1] is None)
+        )
+        for vector in affine:
+            fits = fits and (vector is None or vector.array.shape == channels)
+        for vector in running:
+            fits = fits and (vector is None or can_track(vector, x, channels, training))
     except AttributeError:  # an argument that is no Tensor
-        pass
+        fits = False
+    if not fits:
+        _refuse_batch_norm(name, input, running, affine, training, momentum, eps)
+    return int(channels[0])
+
+
+def can_track(vector: Tensor, x: Array, channels: tuple[int, ...], training: bool = True) -> bool:
+    """Whether a running statistic fits the input and, in training, can be changed in place."""
+    array = vector.array
+    return (
+        array.shape == channels
+        and array.dtype.kind == "f"
+        and type(array) is type(x)
+        and (not training or not (vector.requires_grad or read_only(array)))
+        and (type(x) is np.ndarray or device_of(array) == device_of(x))
+    )
+
+
+def read_only(array: Array) -> bool:
+    """Whether NumPy refuses to write into ``array``. (CuPy knows no such arrays.)"""
+    return type(array) is np.ndarray and not array.flags.writeable
+
+
+def _refuse_batch_norm(
+    name: str,
+    input: Any,
+    running: tuple[Any, Any],
+    affine: tuple[Any, Any],
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> None:
     floating(input, name)
-    named = dict(zip(("running_mean", "running_var", "weight", "bias"), vectors, strict=True))
-    expect_tensors(name, tuple(named), **named)
-    if not isinstance(momentum, number) or not isinstance(eps, number):
-        kinds = f"{type(momentum).__name__} and {type(eps).__name__}"
-        raise TypeError(f"{name}: momentum and eps are {kinds}, expected numbers")
+    names = ("running_mean", "running_var", "weight", "bias")
+    named = dict(zip(names, (*running, *affine), strict=True))
+    expect_tensors(name, names, **named)
+    for what, value in (("momentum", momentum), ("eps", eps)):
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{name}: {what} is a {type(value).__name__}, expected a number")
     check_eps(name, eps)
+    if not eps > 0 and training:
+        raise ValueError(f"{name}: eps is 0, expected a number above 0 in training")
     if not 0 <= momentum <= 1:
         raise ValueError(f"{name}: momentum is {momentum}, expected a share from 0 to 1")
     if input.ndim < 2:
-        raise ValueError(f"{name}: input has shape {shape}, expected (N, C, ...)")
-    wrong = next(what for what, v in named.items() if v is not None and v.shape != channels)
-    raise ValueError(
-        f"{name}: {wrong} has shape {named[wrong].shape}, expected {channels}: "
-        f"the input has {channels[0]} channels in axis 1"
-    )
+        raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, ...)")
+    if (running[0] is None) != (running[1] is None):
+        missing = "running_mean" if running[0] is None else "running_var"
+        raise ValueError(f"{name}: {missing} is None and the other is not, expected both or none")
+    channels = input.shape[1:2]
+    for what, vector in named.items():
+        if vector is None:
+            continue
+        if vector.shape != channels:
+            raise ValueError(
+                f"{name}: {what} has shape {vector.shape}, expected {channels}: "
+                f"the input has {channels[0]} channels in axis 1"
+            )
+        if not what.startswith("running"):
+            continue
+        if vector.dtype.kind != "f":
+            raise TypeError(f"{name}: {what} is {vector.dtype}, expected a floating type")
+        if vector.device != input.device:
+            raise TypeError(
+                f"{name}: {what} is on {vector.device} and the input on {input.device}, expected "
+                f"one device; move the model with .to({str(input.device)!r})"
+            )
+        if training and vector.requires_grad:
+            raise ValueError(
+                f"{name}: {what} requires a gradient, and is changed in place; use .detach()"
+            )
+        if training and read_only(vector.array):
+            raise ValueError(f"{name}: {what} is read-only, and is changed in place; use .clone()")
 
 
 def check_eps(name: str, eps: float) -> None:

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, on_device_of
+from .. import ops
+from ..backend import Array, array_module
 from ..core import execute
-from ..ops import BatchNorm
 from . import cpu, cpu_batchnorm, cuda, cuda_steps
 
 for part in (cpu, cpu_batchnorm):
     execute.numpy_forward.update(part.FORWARD)
     execute.numpy_backward.update(part.BACKWARD)
+execute.numpy_in_place.update(cpu_batchnorm.IN_PLACE)
 execute.cupy_forward.update(cuda.FORWARD)
 execute.cupy_backward.update(cuda.BACKWARD)
+execute.cupy_in_place.update(
+    {ops.update_running: cuda.update_running, ops.count_one: cuda.count_one}
+)
 
 
 def has_step(name: str, array: Array) -> bool:
@@ -43,31 +47,3 @@ def step(
     ``sent`` is a place for the kernel to keep what it has sent to the GPU.
     """
     return cuda_steps.STEP[name](weights, gradients, state, group, sent)
-
-
-def update_running_statistics(
-    mean: Array, var: Array, op: BatchNorm, momentum: float, m: int
-) -> None:
-    """running = (1 - momentum) running + momentum batch, in place, with the statistics that the
-    forward pass of ``op`` has left. They were taken over ``m`` values each, and of the variance
-    the unbiased one counts, divided by m - 1 instead of m."""
-    if type(mean) is np.ndarray:
-        cpu_batchnorm.update_running(mean, var, op, momentum, m)
-        return
-    with on_device_of(mean):
-        if cuda.update_running(mean, var, op, momentum, m):
-            return
-        mean *= 1 - momentum
-        mean += op.batch_mean * momentum
-        var *= 1 - momentum
-        var += op.batch_var * (momentum * (m / (m - 1)))
-
-
-def count_one(count: Array) -> None:
-    """count += 1, of a single number, in place."""
-    if type(count) is np.ndarray:
-        count[...] = count.item() + 1  # an eighth of the time that NumPy needs for count += 1
-        return
-    with on_device_of(count):  # where .item() would wait for all work to finish
-        if not cuda.count_one(count):
-            count += 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import Array
+from ..ops.ieee import ieee
 from .cpu import (
     column_sums,
     is_matrix,
@@ -27,13 +28,25 @@ def batch_norm_forward(
     """See ``_normalise``."""
     if gamma is None or beta is None or not is_matrix(x):
         return None
-    return _normalise(op, x - x[0], x[0], gamma, beta)
+    return _normalised(op, x, gamma, beta)
+
+
+def _sigmoid_of(negated: Array | None) -> Array | None:
+    return None if negated is None else sigmoid_of_negated(negated)
+
+
+def _normalised(op: Any, x: Array, gamma: Array, beta: Array, negated: bool = False) -> Any:
+    context = ieee()  # what is not finite is for the rule to see
+    return context.run(
+        _normalise, op, context.run(np.subtract, x, x[0]), x[0], gamma, beta, negated
+    )
 
 
 def _normalise(
-    op: Any, c: Array, first: Array, gamma: Array, beta: Array, negated: bool = False
-) -> Array:
-    """y = c (gamma r) + beta with c = x - mean, or -y: x_hat is never written.
+    op: Any, c: Array, first: Array, gamma: Array, beta: Array, negated: bool
+) -> Array | None:
+    """y = c (gamma r) + beta with c = x - mean, or -y: x_hat is never written. None if a variance
+    is not finite: the rule then scales x, or has to do with what is no number.
 
     A mean that is large beside sigma cannot be taken away as it is: its own rounding would be
     left in c. So the batch's first sample has been taken away before, which is as large and makes
@@ -46,6 +59,8 @@ def _normalise(
     c -= mean
     y = c * c
     var = means(y)
+    if not np.maximum.reduce(var) < np.inf:  # NaN is not less either
+        return None
     r = var + number(op.eps, kind)
     np.sqrt(r, r)
     np.reciprocal(r, r)
@@ -91,13 +106,23 @@ def batch_norm_backward(
     return dx, d_gamma, d_beta
 
 
-def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> None:
-    """running <- (1 - momentum) running + momentum batch, with the unbiased variance."""
-    kept = number(1 - momentum, mean.dtype.char)
-    mean *= kept
-    mean += op.batch_mean * number(momentum, mean.dtype.char)
-    var *= kept
-    var += op.batch_var * number(momentum * (m / (m - 1)), var.dtype.char)
+def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> bool:
+    """Without looking at what is finite: the kernel has done so. False if the rule has run."""
+    if op.workspace is None:
+        return False
+    kind = mean.dtype.char
+    rest = number(1 - momentum, kind)
+    mean *= rest
+    mean += op.batch_mean * number(momentum, kind)
+    var *= rest
+    var += op.batch_var * number(momentum * (m / (m - 1)), kind)
+    return True
+
+
+def count_one(count: Array) -> bool:
+    """An eighth of the time that NumPy needs for count += 1."""
+    count[...] = count.item() + 1
+    return True
 
 
 def batch_norm_sigmoid_forward(
@@ -106,7 +131,7 @@ def batch_norm_sigmoid_forward(
     """The sigmoid in the place of what BatchNorm has made."""
     if gamma is None or beta is None or not is_matrix(x):
         return None
-    return sigmoid_of_negated(_normalise(op, x - x[0], x[0], gamma, beta, negated=True))
+    return _sigmoid_of(_normalised(op, x, gamma, beta, negated=True))
 
 
 def batch_norm_sigmoid_backward(
@@ -139,8 +164,9 @@ def linear_batch_norm_sigmoid_forward(
     z = x.dot(weight.T)
     first = z[0].copy()
     z -= first
-    y = sigmoid_of_negated(_normalise(op, z, first, gamma, beta, negated=True))
-    op.batch_mean += bias
+    y = _sigmoid_of(ieee().run(_normalise, op, z, first, gamma, beta, True))
+    if y is not None:
+        op.batch_mean += bias
     return y
 
 
@@ -165,6 +191,10 @@ FORWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.BatchNorm: batch_norm_forward,
     ops.BatchNormSigmoid: batch_norm_sigmoid_forward,
     ops.LinearBatchNormSigmoid: linear_batch_norm_sigmoid_forward,
+}
+IN_PLACE: dict[Callable[..., None], Callable[..., bool]] = {
+    ops.update_running: update_running,
+    ops.count_one: count_one,
 }
 BACKWARD: dict[type[ops.Op], Callable[..., Any]] = {
     ops.BatchNorm: batch_norm_backward,

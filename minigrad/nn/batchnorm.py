@@ -27,7 +27,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import functional as F
-from .. import kernels
+from .. import ops
+from ..core import execute
 from ..core.versions import mark_written
 from ..creation import ones, zeros
 from ..tensor import Tensor
@@ -140,7 +141,8 @@ class BatchNorm(Module):
         updating = self.training and self.track_running_stats
         momentum = self.momentum
         if momentum is None:  # 1/k for the k-th batch makes a running average a plain one
-            momentum = 1 / (int(self.num_batches_tracked) + 1) if updating else 0.0
+            counted = updating and self.num_batches_tracked is not None
+            momentum = 1 / (int(self.num_batches_tracked) + 1) if counted else 0.0
         used = updating or not by_batch
         y = function(
             *inputs,
@@ -152,8 +154,9 @@ class BatchNorm(Module):
             momentum,
             self.eps,
         )
-        if updating:  # counted last: an input that was refused has not been seen
-            kernels.count_one(self.num_batches_tracked.array)
+        if updating and self.num_batches_tracked is not None:
+            # Counted last: an input that was refused has not been seen.
+            execute.in_place(ops.count_one, self.num_batches_tracked.array)
             mark_written(self.num_batches_tracked.array)
         return y
 

@@ -49,7 +49,7 @@ from .fused import BatchNormSigmoid, LinearActivation, LinearBatchNormSigmoid
 from .indexing import Embedding, GetItem, OneHot, Scatter
 from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
-from .normalization import BatchNorm, BatchNormEval, LayerNorm
+from .normalization import BatchNorm, BatchNormEval, LayerNorm, count_one, update_running
 from .reduction import Amax, Amin, CumSum, LogSumExp, Mean, Std, Sum, Var
 from .selection import Clamp, Masked, Maximum, Minimum, Where
 from .shape import Cat, Move, Permute, Reshape
@@ -133,5 +133,7 @@ __all__ = [
     "Zero",
     "apply",
     "call_op",
+    "count_one",
     "unbroadcast",
+    "update_running",
 ]

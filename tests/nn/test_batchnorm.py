@@ -5,6 +5,7 @@ standardised input, dy the random gradient that comes in, m the number of values
 """
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -453,3 +454,49 @@ def test_options_may_be_numpy_numbers_and_on_the_border() -> None:
     layer = nn.BatchNorm1d(3, eps=np.float64(1e-3), momentum=np.float32(1))
     assert repr(layer) == repr(nn.BatchNorm1d(3, eps=0.001, momentum=1.0))
     assert nn.BatchNorm1d(3, momentum=0).momentum == 0
+
+
+# ------------------------------------------------------------------- a batch that is not finite
+
+
+def poisoned(value: float) -> mg.Tensor:
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    x[2, 1] = value
+    return mg.tensor(x)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "rules"])
+def test_one_bad_batch_does_not_stay_in_the_running_statistics(value, kernels):
+    model = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.BatchNorm1d(3), nn.Sigmoid()))
+    norm = model[1][0]
+    with mg.use_kernels(kernels):
+        model(mg.randn(6, 3))
+        before = norm.running_mean.numpy().copy(), norm.running_var.numpy().copy()
+        with pytest.warns(RuntimeWarning, match=r"^1\.0\.BatchNorm1d: the statistics of a batch"):
+            model(poisoned(value))
+        np.testing.assert_array_equal(norm.running_mean.numpy(), before[0])
+        np.testing.assert_array_equal(norm.running_var.numpy(), before[1])
+        model.eval()
+        assert np.isfinite(model(mg.randn(2, 3)).data).all()
+
+
+def test_a_layer_is_named_once():
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            model(poisoned(np.inf))
+    assert sorted(str(w.message).partition(":")[0] for w in caught) == [
+        "0.BatchNorm1d",
+        "1.BatchNorm1d",
+    ]
+
+
+def test_without_a_counter_the_statistics_still_move(rng):
+    """PyTorch's layers may lack ``num_batches_tracked``, which old checkpoints did not have."""
+    norm = nn.BatchNorm1d(3)
+    norm.num_batches_tracked = None
+    x = rng.normal(2.0, 1.0, (8, 3)).astype(np.float32)
+    norm(mg.tensor(x))
+    np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * x.mean(0), rtol=1e-5)

@@ -13,6 +13,7 @@ from minigrad import ops
 pytestmark = pytest.mark.usefixtures("rules_and_kernels")
 
 EPS = 1e-5
+TINY = 1e-300  # as good as 0, which training refuses
 SHAPES = [(6, 3), (4, 3, 5), (2, 3, 2, 2)]
 
 
@@ -186,11 +187,11 @@ def test_the_geometry_of_batch_norm(shape, rng):
         (dx,) = mg.grad(batch_norm(*inputs, eps), inputs[0], mg.tensor(dy))
         return dx.numpy()
 
-    dx = dx_at(x, dy, 0.0)
+    dx = dx_at(x, dy, TINY)
     x_hat = normalised(x, np.ones(3), np.zeros(3), 0.0)
     np.testing.assert_allclose(dx.sum(axis=axes), 0, atol=1e-13)
     np.testing.assert_allclose((dx * x_hat).sum(axis=axes), 0, atol=1e-12)
-    np.testing.assert_allclose(dx_at(10 * x + 3, dy, 0.0), dx / 10, atol=1e-12)
+    np.testing.assert_allclose(dx_at(10 * x + 3, dy, TINY), dx / 10, atol=1e-12)
     np.testing.assert_allclose(dx_at(x, np.ones(shape), EPS), 0, atol=1e-13)
     assert abs(dx_at(x, dy, 0.5).sum(axis=axes)).max() < 1e-13, "the first also with eps"
     # dy = gamma r (dx without its parts along 1 and x_hat): put back, nothing else is missing
@@ -208,7 +209,7 @@ def test_a_shift_and_a_stretch_change_nothing(rng):
     moved = x * [2.0, 5.0, 0.5] + [1.0, -7.0, 3.0]
     np.testing.assert_allclose(
         normalised(x, gamma, beta, 0.0),
-        batch_norm(*map(mg.tensor, (moved, gamma, beta)), 0.0).numpy(),
+        batch_norm(*map(mg.tensor, (moved, gamma, beta)), TINY).numpy(),
         rtol=1e-10,
         atol=1e-11,
     )
@@ -323,3 +324,88 @@ def test_layer_norm_of_float32_numbers_far_from_zero(rng):
 def test_layer_norm_of_no_samples_and_no_features():
     assert F.layer_norm(mg.zeros(0, 3), (3,)).shape == (0, 3)
     assert F.layer_norm(mg.zeros(3, 0), (0,)).shape == (3, 0)
+
+
+# ----------------------------------------------------------- numbers at the ends of the range
+
+
+@pytest.mark.parametrize("size", [1e20, 1e30, 3e38])
+def test_the_variance_may_leave_the_range_of_float32(size):
+    """Its square does; x_hat and the gradient are finite all the same, and are those of float64."""
+    x = (np.array([[-1.0, 0.5], [1.0, -0.25], [0.3, 0.75], [-0.8, 1.0]]) * size).astype(np.float32)
+    seed = np.array([[0.3, -1.2], [0.8, 0.4], [-0.5, 1.1], [1.7, 0.2]])
+    wide = mg.tensor(x.astype(np.float64), requires_grad=True)
+    y = batch_norm(wide)
+    (exact,) = mg.grad(y, wide, mg.tensor(seed))
+    single = mg.tensor(x, requires_grad=True)
+    with pytest.warns(RuntimeWarning, match="the statistics of a batch are not finite in 2 of 2"):
+        z = batch_norm(single)
+    np.testing.assert_allclose(z.detach().numpy(), y.detach().numpy(), rtol=1e-5, atol=1e-6)
+    (gradient,) = mg.grad(z, single, mg.tensor(seed.astype(np.float32)))
+    np.testing.assert_allclose(gradient.numpy() * size, exact.numpy() * size, rtol=1e-4, atol=1e-6)
+    rows = F.layer_norm(mg.tensor(x.T.copy()), (4,))
+    np.testing.assert_allclose(rows.numpy(), y.detach().numpy().T, rtol=1e-5, atol=1e-6)
+
+
+def test_rule_and_kernel_agree_on_a_constant_channel():
+    x = np.full((7, 3), [0.1, 1e5, -3.3], np.float32)
+    ones, beta = mg.ones(3), mg.tensor([0.5, -1.5, 2.5])
+    y = batch_norm(mg.tensor(x), ones, beta, eps=1e-30).numpy()
+    np.testing.assert_array_equal(y, np.broadcast_to(beta.numpy(), (7, 3)))
+
+
+def test_a_running_statistic_that_cannot_take_the_batchs_is_left(rng):
+    x = rng.normal(size=(8, 4)).astype(np.float32)
+    x[3, 1], x[5, 2] = np.inf, np.nan
+    mean, var = mg.tensor([0.1, 0.2, 0.3, 0.4]), mg.tensor([1.1, 1.2, 1.3, 1.4])
+    with pytest.warns(RuntimeWarning, match="batch_norm: .* 2 of 4 channels .first in channel 1"):
+        F.batch_norm(mg.tensor(x), mean, var, training=True, momentum=0.3)
+    good = [0, 3]
+    np.testing.assert_allclose(
+        mean.numpy()[good], 0.7 * np.float32([0.1, 0.4]) + 0.3 * x[:, good].mean(0), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        var.numpy()[good], 0.7 * np.float32([1.1, 1.4]) + 0.3 * x[:, good].var(0, ddof=1), rtol=1e-4
+    )
+    np.testing.assert_array_equal(mean.numpy()[[1, 2]], np.float32([0.2, 0.3]))
+    np.testing.assert_array_equal(var.numpy()[[1, 2]], np.float32([1.2, 1.3]))
+
+
+def read_only(*values):
+    array = np.array(values)
+    array.flags.writeable = False
+    return mg.from_numpy(array)
+
+
+@pytest.mark.parametrize(
+    ("mean", "var", "error", "message"),
+    [
+        (mg.zeros(3), None, ValueError, "running_var is None and the other is not"),
+        (None, mg.ones(3), ValueError, "running_mean is None and the other is not"),
+        (mg.zeros(3), mg.ones(3).long(), TypeError, "running_var is int64, expected a floating"),
+        (mg.zeros(3), read_only(1.0, 1.0, 1.0), ValueError, "running_var is read-only"),
+        (
+            mg.zeros(3),
+            mg.ones(3, requires_grad=True),
+            ValueError,
+            "running_var requires a gradient",
+        ),
+        (mg.zeros(3), mg.ones(2), ValueError, r"running_var has shape \(2,\), expected \(3,\)"),
+    ],
+)
+def test_running_statistics_that_are_refused_have_not_changed(mean, var, error, message, rng):
+    x = mg.tensor(rng.normal(size=(5, 3)))
+    before = [None if t is None else t.detach().numpy().copy() for t in (mean, var)]
+    with pytest.raises(error, match=f"batch_norm: {message}"):
+        F.batch_norm(x, mean, var, training=True)
+    for t, old in zip((mean, var), before, strict=True):
+        if t is not None:
+            np.testing.assert_array_equal(t.detach().numpy(), old)
+
+
+def test_eps_of_zero_is_for_evaluation_only(rng):
+    x = mg.tensor(rng.normal(size=(5, 3)))
+    with pytest.raises(ValueError, match="eps is 0, expected a number above 0 in training"):
+        F.batch_norm(x, None, None, training=True, eps=0)
+    y = F.batch_norm(x, mg.zeros(3).double(), mg.tensor([4.0, 9.0, 16.0]).double(), eps=0)
+    np.testing.assert_allclose(y.numpy(), x.numpy() / [2, 3, 4])

@@ -83,11 +83,12 @@ extern "C" __global__ void merge_statistics(
 }
 
 // running <- (1 - momentum) running + momentum batch, with the unbiased variance, var N / (N - 1).
+// A channel whose statistics are infinite or NaN is left as it is: 0 times them is not 0.
 extern "C" __global__ void update_running(
     const SUM* mean, const SUM* var, SUM* running_mean, SUM* running_var, int C, SUM momentum,
     SUM unbiased) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
-    if (c >= C) return;
+    if (c >= C || mean[c] * 0 + var[c] * 0 != 0) return;
     running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
     running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
 }
