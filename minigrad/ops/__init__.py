@@ -49,10 +49,11 @@ from .fused import BatchNormSigmoid, LinearActivation, LinearBatchNormSigmoid
 from .indexing import Embedding, GetItem, OneHot, Scatter
 from .linear import Linear, MatMul
 from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
-from .normalization import BatchNorm, BatchNormEval, LayerNorm, count_one, update_running
+from .normalization import BatchNorm, BatchNormEval, LayerNorm
 from .reduction import Amax, Amin, CumSum, LogSumExp, Mean, Std, Sum, Var
 from .selection import Clamp, Masked, Maximum, Minimum, Where
 from .shape import Cat, Move, Permute, Reshape
+from .standardize import count_one, update_running
 from .steps import FloorDivide, Remainder, Sign, Zero
 
 __all__ = [
