@@ -1,14 +1,21 @@
-"""What happens inside a network, layer by layer: ``observe`` measures, ``summary`` counts,
-``plots`` draws.
+"""What happens inside a network, and why it does not learn.
 
-``plots`` needs matplotlib and is imported on its own: ``from minigrad.diagnostics import plots``.
+``observe`` measures layer by layer, ``summary`` counts, ``diagnose`` names what is wrong, ``plots``
+draws. ``plots`` needs matplotlib as soon as it draws something, and is imported on its own:
+``from minigrad.diagnostics import plots``.
 """
 
+from .doctor import KINDS, Finding, Kind, Report, diagnose
 from .observe import LayerRow, Observation, observe
 from .stats import PERCENTILES, RESPONSIVE, SATURATED, Stats, factor_per_layer, summarize
 from .summary import Summary, SummaryRow, summary
 
 __all__ = [
+    "diagnose",
+    "Report",
+    "Finding",
+    "Kind",
+    "KINDS",
     "observe",
     "Observation",
     "LayerRow",

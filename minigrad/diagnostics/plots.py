@@ -293,6 +293,33 @@ def weight_changes(
     return figure
 
 
+def examination(
+    layers: Sequence[Mapping[str, Any]], losses: Sequence[float] = (), title: str = ""
+) -> Any:
+    """What ``diagnose`` saw: gradient and spread of each layer, and the loss over some steps.
+
+    Args:
+        layers: each with "gradient" and "spread", the first layer first.
+        losses: the loss before each training step; without any there is no such panel.
+        title: above the figure.
+    """
+    figure = _figure(9.4 if len(losses) else 5.0, 4.2)
+    axes = figure.subplots(1, 2 if len(losses) else 1, squeeze=False)[0]
+    series = {
+        "gradient |dL/dz|": [float(layer["gradient"]) for layer in layers],
+        "spread of z": [float(layer["spread"]) for layer in layers],
+    }
+    _draw_gradients(axes[:1], {"before training": series}, "size")
+    if len(losses):
+        axes[1].plot(range(len(losses)), losses, color=BLUE, linewidth=1.6)
+        axes[1].set_title("steps on this batch", fontsize=11)
+        axes[1].set_xlabel("training step")
+        axes[1].set_ylabel("loss")
+        _tidy(axes[1])
+    figure.suptitle(title)
+    return figure
+
+
 # ------------------------------------------------------------------------------ what all share
 
 
