@@ -44,8 +44,9 @@ KINDS: dict[str, Kind] = {
     ),
     "poisoned-statistics": Kind(
         "NaN or infinity in the running statistics of a BatchNorm",
-        "a single batch with a value that is not finite is enough: a running average never forgets "
-        "it. Training goes on, because it uses the statistics of the batch; evaluation is NaN.",
+        "they were loaded, from a checkpoint or another library. There a single batch with a value "
+        "that is not finite is enough, as a running average never forgets it (minigrad leaves it "
+        "out). Training goes on, because it uses the statistics of the batch; evaluation is NaN.",
         "call reset_running_stats() on the layer and run some clean batches through the model in "
         "training mode; look for the sample that did it.",
         BATCHNORM_PAGE,

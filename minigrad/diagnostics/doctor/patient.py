@@ -6,6 +6,7 @@ afterwards, whatever happened in between.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,12 +79,13 @@ class Patient:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within it, gradients are recorded and NumPy says nothing of overflow; afterwards the random
+    """Within it, gradients are recorded and nothing is said of overflow; afterwards the random
     generator goes on where it stood."""
     generator = default_generator()
     state = generator.bit_generator.state
     try:
-        with enable_grad(), np.errstate(all="ignore"):
+        with enable_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what is not finite is a finding
             yield
     finally:
         generator.bit_generator.state = state
