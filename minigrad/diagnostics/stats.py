@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module
+from ..ops.ieee import ieee
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
@@ -90,19 +91,18 @@ def summarize(array: Array) -> Stats:
     e = xp.exp(-size)
     slope = e / (1 + e) ** 2  # y (1 - y), without the rounding of 1 - y
     samples = all_values if nonfinite == 0 and array.ndim else values
-    with np.errstate(over="ignore"):  # the spread of values beyond 1e154 is infinite
-        described = [
-            values.min(),
-            values.max(),
-            values.mean(),
-            values.std(),
-            xp.sqrt(samples.var(axis=0).mean()),
-            (size > SATURATED).mean(),
-            (size > RESPONSIVE).mean(),
-            slope.mean(),
-            xp.sqrt((slope * slope).mean()),
-            *xp.percentile(values, xp.asarray(PERCENTILES)),
-        ]
+    described = [
+        values.min(),
+        values.max(),
+        values.mean(),
+        ieee().run(xp.std, values),  # the spread of values beyond 1e154 is infinite
+        xp.sqrt(ieee().run(xp.var, samples, axis=0).mean()),
+        (size > SATURATED).mean(),
+        (size > RESPONSIVE).mean(),
+        slope.mean(),
+        xp.sqrt((slope * slope).mean()),
+        *xp.percentile(values, xp.asarray(PERCENTILES)),
+    ]
     numbers = xp.stack(described).tolist()  # one transfer, where the array is on a GPU
     named = dict(zip(_NAMES, numbers, strict=False))
     if nonfinite:
