@@ -505,6 +505,49 @@ def test_changes_in_place_that_are_refused(change, error, message):
     assert x.tolist() == [1.5, 2.5]
 
 
+CHANGES = {
+    "add_": lambda x: x.add_(1.0),
+    "mul_": lambda x: x.mul_(x),
+    "fill_": lambda x: x.fill_(1.0),
+    "copy_": lambda x: x.copy_([1.0, 2.0, 4.0]),
+    "setitem": lambda x: x.__setitem__(0, 5.0),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_memory_that_cannot_be_changed(name):
+    one = mg.tensor([1.5])
+    with pytest.raises(RuntimeError, match=rf"{name}: the tensor shows one element in several"):
+        CHANGES[name](one.expand(3))
+    assert one.tolist() == [1.5]
+    array = np.array([1.5, 2.5, 3.5], np.float32)
+    array.flags.writeable = False
+    with pytest.raises(RuntimeError, match=rf"{name}: the tensor is read-only; change a .clone"):
+        CHANGES[name](mg.from_numpy(array))
+    CHANGES[name](one.expand(3).clone())
+
+
+def test_division_in_place_by_zero():
+    assert mg.tensor([1.5, -2.5, 0.0]).div_(0).tolist()[:2] == [math.inf, -math.inf]
+
+
+def test_no_number_among_integers():
+    n = mg.tensor([1, 2])
+    with pytest.raises(ValueError, match="NaN"):
+        n[0] = math.nan
+    assert n.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("number", [np.complex64(1j), np.longdouble(2)])
+@pytest.mark.parametrize("function", [*OPERATORS.values(), *COMPARISONS])
+def test_numbers_of_types_that_no_tensor_holds(function, number):
+    for pair in ((mg.ones(2), number), (number, mg.ones(2))):
+        with pytest.raises(
+            TypeError, match=rf"{type(number).__name__}, expected a Tensor or a rea"
+        ):
+            function(*pair)
+
+
 def test_numbers_are_rounded_to_the_type_of_the_tensor_first():
     """0.1 is rounded to float32 once, as PyTorch does; not added in float64 and rounded after."""
     x = mg.tensor([1.0])

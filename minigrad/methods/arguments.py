@@ -66,7 +66,13 @@ def as_shape(shape: tuple[Any, ...]) -> tuple[Any, ...]:
 def operand(other: Any, name: str) -> Any:
     """The other operand: a Tensor, a Python number, or NotImplemented."""
     if isinstance(other, np.generic):  # before float: numpy.float64 is one, and would widen
-        return other.item()
+        number = other.item()
+        if isinstance(number, (bool, int, float)):
+            return number
+        raise TypeError(
+            f"{name}: one operand is a Tensor and the other a {type(other).__name__}, expected a "
+            f"Tensor or a real number"
+        )
     if isinstance(other, (Variable, bool, int, float)):
         return other
     if is_array(other) or isinstance(other, (list, tuple)):

@@ -6,6 +6,7 @@ so.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..core.gradmode import grad_mode
 from ..core.variable import Variable
 from ..core.versions import mark_written
 from ..events import tell
+from ..ops.ieee import ieee
 from .arguments import of_tensor
 from .indexing import index_parts, index_steps
 
@@ -23,6 +25,15 @@ from .indexing import index_parts, index_steps
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of an array, and of a number ()."""
     return tuple(getattr(value, "shape", ()))
+
+
+def _check_writable(array: Array, name: str) -> None:
+    """Raise a RuntimeError if a write would reach more elements than it names, or none."""
+    lengths = zip(array.strides, array.shape, strict=True)
+    repeated = array.size > 0 and any(step == 0 and n > 1 for step, n in lengths)
+    if repeated or not getattr(array.flags, "writeable", True):
+        what = "shows one element in several places" if repeated else "is read-only"
+        raise RuntimeError(f"{name}: the tensor {what}; change a .clone() of it")
 
 
 @of_tensor
@@ -39,9 +50,12 @@ class InPlace(Variable):
                 f"{name}: a change in place cannot be recorded for backward; make a new tensor "
                 f"(y = y + 1), or, if no gradient shall flow through it, use no_grad()"
             )
-        with on_device_of(self.array):
-            change(self.array)
-        mark_written(self.array)
+        array, flags = self.array, self.array.flags
+        if not flags.c_contiguous or not getattr(flags, "writeable", True):  # CuPy lacks the latter
+            _check_writable(array, name)
+        with on_device_of(array):
+            change(array)
+        mark_written(array)
         return self
 
     def _operand(self, other: Any, name: str, role: str = "other operand") -> Any:
@@ -69,8 +83,11 @@ class InPlace(Variable):
     def _update(self, name: str, other: Any, ufunc: str) -> Self:
         value = self._operand(other, name)
         function = getattr(array_module(self.array), ufunc)
+        divides = ufunc == "true_divide"
+        if divides:  # by 0 too, as out of place
+            function = partial(ieee().run, function)
         integers = (
-            ufunc != "true_divide"
+            not divides
             and self.array.dtype.kind in "iu"
             and hasattr(value, "dtype")
             and value.dtype.kind in "iub"
@@ -85,7 +102,7 @@ class InPlace(Variable):
                 kind = np.result_type(array.dtype, getattr(value, "dtype", value))
                 if kind == array.dtype == np.bool_:
                     raise TypeError(f"{name}: {error}") from None
-                result = "floating" if ufunc == "true_divide" else kind
+                result = "floating" if divides else kind
                 raise TypeError(
                     f"{name}: a tensor of {array.dtype} cannot hold the result, which is {result}; "
                     f"make a new tensor (y = y * 0.5), or convert this one first (.float())"
@@ -152,6 +169,8 @@ class InPlace(Variable):
                 check_index(mine.shape, parts)  # which says more
                 raise
             except ValueError:
+                if not shape_of(operand):  # a number fits everywhere, but NaN into no integer
+                    raise
                 shape = np.broadcast_to(np.False_, mine.shape)[first or ...][then].shape
                 raise ValueError(
                     f"setitem: the value has shape {shape_of(operand)}, expected {shape} or one "
