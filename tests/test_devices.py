@@ -42,6 +42,12 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "pow": (lambda a, b: a**b, (POSITIVE, Y)),
     "pow, numbers": (lambda a: a**3 + 2**a + a**-0.5, (POSITIVE,)),
     "maximum": (lambda a, b: F.maximum(a, b) * F.minimum(a, b), (X, ROW)),
+    "maximum of numbers": (lambda a: a.maximum(0.5) * F.minimum(a, -1), (X,)),
+    "quotient and remainder": (lambda a, b: a // b + a % b * (7 % a), (POSITIVE, POSITIVE)),
+    "0 ** x": (lambda a: 0**a, (POSITIVE,)),
+    "masks": (lambda a: F.where((a > 0) & ~(a > 2) | (a < -1) ^ True, a, 2 * a), (X,)),
+    "two numbers": (lambda a: a * F.where(a > 0, 1, 2.5).to(a.dtype), (X,)),
+    "one_hot": (lambda a: a * F.one_hot(put(a, [3, 1, 0])).to(a.dtype), (X,)),
     "clamp": (lambda a: a.clamp(-1, 1), (X,)),
     "where": (lambda a, b: F.where(put(a, TRUE), a, b) + F.where(a > 0, a, 0.0), (X, Y)),
     "exp, log, sqrt": (lambda a: a.exp() * a.log() + a.sqrt() * a.rsqrt(), (POSITIVE,)),
@@ -62,6 +68,10 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "amax, amin": (lambda a: a.amax(0) * a.amin((0, 1)), (X,)),
     "logsumexp": (lambda a: a.logsumexp(1), (X,)),
     "cumsum": (lambda a: a.cumsum(1).square(), (X,)),
+    "in float32": (
+        lambda a: (a.sum(0, dtype="float32") * a.float()).mean(dtype=a.dtype),
+        (X,),
+    ),
     "reductions of one number": (lambda a: a.sum().amax() + a.mean().logsumexp(0), (X,)),
     "matmul": (lambda a, b: a @ b, (drawn(2, 3, 4), drawn(4, 5))),
     "matmul, vectors": (lambda a, b: (a @ b) * b.sum(), (X, ROW)),
@@ -74,6 +84,10 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "cat": (lambda a, b: F.cat([a, b, a], 1) * F.stack([a, b, b]).sum(), (X, Y)),
     "split": (lambda a: a.split(3, 1)[0] * a.chunk(2, 1)[1].sum(), (X,)),
     "slices": (lambda a: a[1:, ::2] * a[0, None, :2] + a[..., -1].sum(), (X,)),
+    "an integer beside arrays": (
+        lambda a: a.reshape(3, 2, 2)[1, :, put(a, [1, 0, 1])] + a[put(a, 2), 0],
+        (X,),
+    ),
     "rows named twice": (lambda a: a[[2, 0, 2]] * a[put(a, [1, 1, 0])], (X,)),
     "gather": (lambda a: a.gather(1, put(a, PICKS)).square(), (X,)),
     "embedding": (lambda w: F.embedding(put(w, [[1, 0], [1, 2]]), w, padding_idx=0), (X,)),
@@ -98,6 +112,10 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "cross_entropy, probabilities": (
         lambda x, t: F.cross_entropy(x, t.softmax(1)),
         (X, Y),
+    ),
+    "cross_entropy, nothing": (
+        lambda x: F.cross_entropy(x, put(x, [-100] * 3)).amax() + x.sum(),
+        (X,),
     ),
     "nll_loss": (
         lambda x: F.nll_loss(x.log_softmax(1), put(x, LABELS), weight=put(x, FOUR)),
