@@ -48,12 +48,12 @@ class _Row(Module):
         return len(self._in_order())
 
     def __iter__(self) -> Iterator[Module]:
-        return iter([module for _, module in self._own("module")])
+        return iter([module for _, module in self._in_order()])
 
     def append(self, module: Module) -> Self:
         """Add one at the end; returns itself."""
         number = len(self)
-        while str(number) in self._members:  # a slice keeps its modules' numbers
+        while str(number) in self.__dict__:  # a slice keeps its modules' numbers
             number += 1
         self.add_module(str(number), module)
         return self
@@ -140,6 +140,9 @@ class ModuleDict(Module):
         for name, module in (modules or {}).items():
             self[name] = module
 
+    def _by_name(self) -> dict[str, Module]:
+        return dict(self._own("module"))
+
     def __getitem__(self, name: str) -> Module:
         if name not in self:
             raise KeyError(f"ModuleDict: there is no {name!r}, only {', '.join(self) or 'nothing'}")
@@ -154,25 +157,25 @@ class ModuleDict(Module):
         delattr(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in dict(self._own("module"))
+        return name in self._by_name()
 
     def __len__(self) -> int:
-        return len(dict(self._own("module")))
+        return len(self._by_name())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._own("module")))
+        return iter(self._by_name())
 
     def keys(self) -> Iterable[str]:
         """The names."""
-        return dict(self._own("module")).keys()
+        return self._by_name().keys()
 
     def values(self) -> Iterable[Module]:
         """The modules."""
-        return dict(self._own("module")).values()
+        return self._by_name().values()
 
     def items(self) -> Iterable[tuple[str, Module]]:
         """The names with their modules."""
-        return dict(self._own("module")).items()
+        return self._by_name().items()
 
 
 class ParameterList(Module):

@@ -165,10 +165,7 @@ def _with_copies(value: Any, done: dict[Module, Module], listed: set[Module]) ->
 
 def _as_one(row: list[Module], listed: set[Module]) -> list[Module]:
     """What takes the place of the first modules of ``row``, if they can be one; else nothing."""
-    kinds = [
-        None if m._pre_hooks or m._forward_hooks or m._backward_hooks or m in listed else type(m)
-        for m in row[:3]
-    ]
+    kinds = [None if m.has_hooks or m in listed else type(m) for m in row[:3]]
     first = row[0]
     if kinds == [Linear, BatchNorm1d, Sigmoid]:
         norm: Any = row[1]

@@ -62,7 +62,7 @@ class Module(Conversion):
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._pre_hooks or self._forward_hooks or self._backward_hooks):
+        if not (self._pre_hooks or self._forward_hooks or self._backward_hooks):  # as has_hooks
             return self.forward(*args, **kwargs)
         for hook in list(self._pre_hooks):
             answer = hook(self, args)
@@ -97,6 +97,11 @@ class Module(Conversion):
         ``grad_output`` is there. The handle's ``remove`` ends it.
         """
         return added(self._backward_hooks, hook)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether a call runs more than ``forward``."""
+        return bool(self._pre_hooks or self._forward_hooks or self._backward_hooks)
 
     # ----------------------------------------------------------------------- registering
 

@@ -63,7 +63,7 @@ class ModelSnapshot:
     def hooked(self) -> Iterator[str]:
         """Which modules and tensors have hooks, which are Python and not in the graph."""
         for name, module, *_ in self.modules:
-            if module._pre_hooks or module._forward_hooks or module._backward_hooks:
+            if module.has_hooks:
                 yield name
         for name, tensor, *_ in self.tensors:
             if tensor.hooks:
