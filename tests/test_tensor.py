@@ -219,7 +219,7 @@ def test_in_place_keeps_the_type():
         counts /= 2
     with pytest.raises(TypeError, match=r"mul_: a tensor of bool cannot hold .* which is int64"):
         mg.tensor([True]).mul_(counts)
-    with pytest.raises(TypeError, match=r"sub_: .*boolean"):
+    with pytest.raises(TypeError, match="booleans are not numbers; use ~"):
         mg.tensor([True]).sub_(mg.tensor([True]))
     assert counts.tolist() == [1, 2]
 

@@ -23,6 +23,10 @@ from .arguments import (
     unary,
 )
 
+NO_DIFFERENCE = (
+    "sub, neg: booleans are not numbers; use ~ (not) and ^ (either, not both), or convert them "
+    "(.long())"
+)
 _NEGATIVE_POWER = "pow: an integer to a negative power is not an integer; use .float()"
 
 
@@ -36,20 +40,22 @@ class Arithmetic(Variable):
         self, other: Any, on_tensor: Callable[[], Any], on_number: Callable[[Any], Any], name: str
     ) -> Any:
         """``self`` with a Tensor, or with a Python number, which keeps the type of ``self``."""
-        if not isinstance(other, Variable):
-            number = operand(other, name)
-            if number is NotImplemented:
-                return number
-            x = floating(self) if isinstance(number, float) else self
-            return apply(on_number(number), x)
         a, b = self, other
-        if a.array.dtype is not b.array.dtype:
-            a, b = promoted(a, b), promoted(b, a)
         try:
+            if not isinstance(other, Variable):
+                number = operand(other, name)
+                if number is NotImplemented:
+                    return number
+                x = floating(self) if isinstance(number, float) else self
+                return apply(on_number(number), x)
+            if a.array.dtype is not b.array.dtype:
+                a, b = promoted(a, b), promoted(b, a)
             return apply(on_tensor(), a, b)
         except ValueError:
-            check_broadcast(name, a.array.shape, b.array.shape)
+            check_broadcast(name, a.array.shape, getattr(b, "shape", ()))
             raise
+        except TypeError as error:
+            raise (TypeError(NO_DIFFERENCE) if "numpy boolean" in str(error) else error) from None
 
     def __add__(self, other: Any) -> Self:
         return self._binary(other, ops.Add, ops.AddScalar, "add")
@@ -122,7 +128,10 @@ class Arithmetic(Variable):
             raise
 
     def __neg__(self) -> Self:
-        return apply(ops.Neg(), self)
+        try:
+            return apply(ops.Neg(), self)
+        except TypeError as error:
+            raise (TypeError(NO_DIFFERENCE) if "numpy boolean" in str(error) else error) from None
 
     def __pos__(self) -> Self:
         return self

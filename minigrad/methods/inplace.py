@@ -19,6 +19,7 @@ from ..core.versions import mark_written
 from ..events import tell
 from ..ops.ieee import ieee
 from .arguments import of_tensor
+from .arithmetic import NO_DIFFERENCE
 from .indexing import index_parts, index_steps
 
 
@@ -98,10 +99,10 @@ class InPlace(Variable):
                 function(array, value, out=array, casting="unsafe" if integers else "same_kind")
             except ValueError:
                 raise self._misfit(name, value) from None
-            except TypeError as error:
+            except TypeError:
                 kind = np.result_type(array.dtype, getattr(value, "dtype", value))
                 if kind == array.dtype == np.bool_:
-                    raise TypeError(f"{name}: {error}") from None
+                    raise TypeError(NO_DIFFERENCE) from None
                 result = "floating" if divides else kind
                 raise TypeError(
                     f"{name}: a tensor of {array.dtype} cannot hold the result, which is {result}; "

@@ -135,3 +135,12 @@ def test_zero_to_a_power():
     (dx,) = mg.grad(y.sum(), x)
     assert dx.tolist()[:3] == [-math.inf, 0, 0]
     assert math.isnan(dx.tolist()[3])
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [lambda m: m - m, lambda m: True - m, lambda m: -m, lambda m: m.sub(m), lambda m: m.neg()],
+)
+def test_booleans_have_no_difference(difference):
+    with pytest.raises(TypeError, match=r"booleans are not numbers; use ~ .* \^ .* \(.long\(\)\)"):
+        difference(mg.tensor([True, False]))
