@@ -9,6 +9,7 @@ from . import functional as functional
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
+from .anomaly import AnomalyError, detect_anomaly
 from .backend import Device as device
 from .backend import (
     default_device,
@@ -212,6 +213,8 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
     "use_kernels",
+    "AnomalyError",
+    "detect_anomaly",
     "Tensor",
     "tensor",
     "batch_norm",

@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"core", "core.graph", "core.gradmode", "dtypes", "events"},
     {"backend"},
-    {"arrays", "core.variable", "core.versions"},
+    {"arrays", "core.variable", "core.versions", "core.where"},
     {"core.op"},
     {"core.guard"},
     {"core.execute", "core.hooks"},
-    {"core.autograd"},
+    {"core.autograd", "anomaly"},
     {"ops"},
     {"kernels"},
     {"methods"},

@@ -54,7 +54,7 @@ def before(node: Op) -> None:
     if node.saved is None:
         raise RuntimeError(
             f"{node.name}: this graph has been used for a backward pass and its memory freed; "
-            f"for a second pass, give the first one retain_graph=True"
+            f"for a second pass, give the first one retain_graph=True{recorded(node)}"
         )
     for i, value in enumerate(node.saved):
         if type(value) is not Shape and versions.written_since(value, node.order):
@@ -62,8 +62,16 @@ def before(node: Op) -> None:
             raise RuntimeError(
                 f"{node.name}: its {which}, of shape {tuple(value.shape)}, was changed in place "
                 f"after the operation ran, and its gradient needs the old values; make a new "
-                f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone()"
+                f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone(){recorded(node)}"
             )
+
+
+def recorded(node: Op) -> str:
+    """Where a node was recorded, if ``detect_anomaly`` has noted it."""
+    if node.made_at is None:
+        return ""
+    module, line = node.made_at
+    return f". It was recorded at {line}" + (f", in {module}" if module else "")
 
 
 def after(node: Op, input_grads: tuple[Any, ...]) -> None:

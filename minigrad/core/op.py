@@ -51,6 +51,7 @@ class Op:
     saved: Sequence[Any] | None = None  # output and inputs, or the shapes of those not saved
     hooks: list[Callable[[Any], Any]] | None = None
     retained_by: Callable[[], Any] | None = None  # a weak reference to the output
+    made_at: tuple[str, str] | None = None  # module and line, within detect_anomaly
     workspace: Any = None  # what a kernel's forward leaves for its backward
     _cached: tuple[tuple[Any, ...], Any] | None = None
 
