@@ -118,9 +118,7 @@ def test_other_errors_say_where_the_operation_was_recorded() -> None:
     with mg.detect_anomaly():
         y = (x * x).sum()
     y.backward()
-    with pytest.raises(
-        RuntimeError, match=r"True\. It was recorded at .*test_anomaly"
-    ):
+    with pytest.raises(RuntimeError, match=r"True\. It was recorded at .*test_anomaly"):
         y.backward()
 
 

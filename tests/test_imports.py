@@ -131,6 +131,8 @@ def surplus(tree: ast.Module) -> Iterator[ast.stmt]:
             "__version__",
         }:
             continue
+        if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "__all__":
+            continue
         yield node
 
 

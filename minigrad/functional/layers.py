@@ -12,6 +12,18 @@ from ..methods.arguments import narrowed, widened
 from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 
+__all__ = [
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "softplus",
+    "linear",
+    "embedding",
+    "dropout",
+    "one_hot",
+]
+
 # ------------------------------------------------------------------------------- activations
 
 

@@ -13,6 +13,16 @@ from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
 
+__all__ = [
+    "cross_entropy",
+    "nll_loss",
+    "mse_loss",
+    "huber_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "binary_cross_entropy_with_logits",
+]
+
 Reduction = Literal["none", "mean", "sum"]
 
 

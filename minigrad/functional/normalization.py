@@ -16,6 +16,11 @@ from ..core.where import module_path
 from ..tensor import Tensor
 from .layers import expect_tensors, floating
 
+__all__ = [
+    "batch_norm",
+    "layer_norm",
+]
+
 
 def batch_norm(
     input: Tensor,

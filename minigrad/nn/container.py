@@ -11,7 +11,7 @@ class _Row(Module):
     """Modules under the names "0", "1", ...: what ``Sequential`` and ``ModuleList`` share."""
 
     def _in_order(self) -> list[tuple[str, Module]]:
-        return list(self._own("module"))
+        return list(self.members_of("module"))
 
     def _name_at(self, index: int) -> str:
         names = [name for name, _ in self._in_order()]
@@ -141,7 +141,7 @@ class ModuleDict(Module):
             self[name] = module
 
     def _by_name(self) -> dict[str, Module]:
-        return dict(self._own("module"))
+        return dict(self.members_of("module"))
 
     def __getitem__(self, name: str) -> Module:
         if name not in self:
@@ -200,7 +200,7 @@ class ParameterList(Module):
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Parameter]:
-        return iter([parameter for _, parameter in self._own("parameter")])
+        return iter([parameter for _, parameter in self.members_of("parameter")])
 
     def append(self, parameter: Parameter) -> Self:
         """Add one at the end; returns itself."""

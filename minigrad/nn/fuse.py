@@ -135,7 +135,7 @@ def _fused(module: Module, done: dict[Module, Module], listed: set[Module]) -> M
     if module in done:
         return done[module]
     copy = done[module] = _sharing(module, type(module))
-    for name, child in module._own("module"):
+    for name, child in module.members_of("module"):
         copy.__dict__[name] = _fused(child, done, listed)
     if isinstance(module, LinearBatchNormSigmoid):
         copy.__dict__["norm"] = _fused(module.norm, done, listed)
@@ -143,7 +143,7 @@ def _fused(module: Module, done: dict[Module, Module], listed: set[Module]) -> M
         if parts:
             copy.__dict__[name] = _with_copies(module.__dict__[name], done, listed)
     if type(module).forward is Sequential.forward:
-        named = list(module._own("module"))
+        named = list(module.members_of("module"))
         while named:
             parts = _as_one([child for _, child in named], listed)
             for (name, _), part in zip(named, parts, strict=False):

@@ -229,10 +229,10 @@ class Module(Conversion):
                 return
             seen.add(self)
         yield prefix, self
-        for name, module in self._own("module"):
+        for name, module in self.members_of("module"):
             yield from module._named_modules(f"{prefix}.{name}" if prefix else name, seen)
 
-    def _own(self, kind: str) -> Iterator[tuple[str, Any]]:
+    def members_of(self, kind: str) -> Iterator[tuple[str, Any]]:
         """The members of one kind, without those of modules inside and without None."""
         values = self.__dict__
         for name, its_kind in self._members.items():
@@ -245,7 +245,7 @@ class Module(Conversion):
         modules = self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]
         seen = set()
         for path, module in modules:
-            for name, tensor in module._own(kind):
+            for name, tensor in module.members_of(kind):
                 if tensor not in seen or not remove_duplicate:
                     seen.add(tensor)
                     yield f"{path}.{name}" if path else name, tensor
@@ -277,7 +277,7 @@ class Module(Conversion):
     def named_children(self) -> "Iterator[tuple[str, Module]]":
         """The modules directly inside this one with their names, each once."""
         seen = set()
-        for name, module in self._own("module"):
+        for name, module in self.members_of("module"):
             if module not in seen:
                 seen.add(module)
                 yield name, module
@@ -332,7 +332,7 @@ class Module(Conversion):
         """
         state = {}
         for path, module in self.named_modules(prefix.removesuffix("."), remove_duplicate=False):
-            for name, tensor in [*module._own("parameter"), *module._own("buffer")]:
+            for name, tensor in [*module.members_of("parameter"), *module.members_of("buffer")]:
                 if name not in module._not_saved:
                     state[f"{path}.{name}" if path else name] = tensor.detach()
         return state
@@ -361,7 +361,7 @@ class Module(Conversion):
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {module!r}" for name, module in self._own("module")]
+        lines = [f"({name}): {module!r}" for name, module in self.members_of("module")]
         extra, kind = self.extra_repr(), type(self).__name__
         if not lines:
             return f"{kind}({extra})"

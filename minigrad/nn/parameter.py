@@ -31,7 +31,7 @@ def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Forget the gradients of ``parameters``, or make those that exist zero."""
     for parameter in parameters:
         if set_to_none:
-            parameter._grad = None
+            parameter.grad = None
         elif parameter.grad is not None:
             with no_grad():
                 parameter.grad = parameter.grad.detach().zero_()

@@ -1,140 +1,61 @@
 """Every operation: ``forward`` over arrays, and its hand-derived ``backward``. Start with
 ``elementwise``, then ``linear`` and ``activation``; ``normalization`` derives BatchNorm.
 
-``Op`` is what they have in common, and ``apply`` runs one on Tensors: see ``core/``."""
+``Op`` is what they have in common, and ``apply`` runs one on Tensors: see ``core/``.
+
+Each file names in ``__all__`` what stands here.
+"""
 
 from ..core.autograd import apply, call_op
 from ..core.op import Op, Shape
-from .activation import (
-    ELU,
-    GELU,
-    GELUTanh,
-    LeakyReLU,
-    LogSoftmax,
-    NormalCDF,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
+from . import (
+    activation,
+    broadcasting,
+    elementwise,
+    fused,
+    indexing,
+    linear,
+    loss,
+    normalization,
+    reduction,
+    selection,
+    shape,
+    softmax,
+    standardize,
+    steps,
 )
-from .broadcasting import BroadcastTo, unbroadcast
-from .elementwise import (
-    Abs,
-    Add,
-    AddScalar,
-    Cast,
-    Clone,
-    Cos,
-    Div,
-    DivScalar,
-    Exp,
-    Log,
-    Mul,
-    MulScalar,
-    Neg,
-    Pow,
-    PowScalar,
-    Reciprocal,
-    Rsqrt,
-    ScalarPow,
-    ScalarSub,
-    Sin,
-    Sqrt,
-    Square,
-    Sub,
-)
-from .fused import BatchNormSigmoid, LinearActivation, LinearBatchNormSigmoid
-from .indexing import Embedding, GetItem, OneHot, Scatter
-from .linear import Linear, MatMul
-from .loss import BinaryCrossEntropyWithLogits, Huber, SoftmaxCrossEntropy, SquaredError
-from .normalization import BatchNorm, BatchNormEval, LayerNorm
-from .reduction import Amax, Amin, CumSum, LogSumExp, Mean, Std, Sum, Var
-from .selection import Clamp, Masked, Maximum, Minimum, Where
-from .shape import Cat, Move, Permute, Reshape
-from .standardize import count_one, update_running
-from .steps import FloorDivide, Remainder, Sign, Zero
+from .activation import *
+from .broadcasting import *
+from .elementwise import *
+from .fused import *
+from .indexing import *
+from .linear import *
+from .loss import *
+from .normalization import *
+from .reduction import *
+from .selection import *
+from .shape import *
+from .softmax import *
+from .standardize import *
+from .steps import *
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "Abs",
-    "Add",
-    "AddScalar",
-    "Amax",
-    "Amin",
-    "BatchNorm",
-    "BatchNormEval",
-    "BatchNormSigmoid",
-    "BinaryCrossEntropyWithLogits",
-    "BroadcastTo",
-    "Cast",
-    "Cat",
-    "Clamp",
-    "Clone",
-    "Cos",
-    "CumSum",
-    "Div",
-    "DivScalar",
-    "Embedding",
-    "Exp",
-    "FloorDivide",
-    "GELUTanh",
-    "GetItem",
-    "Huber",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LinearActivation",
-    "LinearBatchNormSigmoid",
-    "Log",
-    "LogSoftmax",
-    "LogSumExp",
-    "MatMul",
-    "Masked",
-    "Maximum",
-    "Mean",
-    "Minimum",
-    "Move",
-    "Mul",
-    "MulScalar",
-    "Neg",
-    "NormalCDF",
-    "OneHot",
-    "Op",
-    "Permute",
-    "Pow",
-    "PowScalar",
-    "ReLU",
-    "Reciprocal",
-    "Remainder",
-    "Reshape",
-    "Rsqrt",
-    "ScalarPow",
-    "ScalarSub",
-    "Scatter",
-    "Shape",
-    "SiLU",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Softmax",
-    "SoftmaxCrossEntropy",
-    "Softplus",
-    "Sqrt",
-    "Square",
-    "SquaredError",
-    "Std",
-    "Sub",
-    "Sum",
-    "Tanh",
-    "Var",
-    "Where",
-    "Zero",
     "apply",
     "call_op",
-    "count_one",
-    "unbroadcast",
-    "update_running",
+    "Op",
+    "Shape",
 ]
+__all__ += activation.__all__
+__all__ += broadcasting.__all__
+__all__ += elementwise.__all__
+__all__ += fused.__all__
+__all__ += indexing.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__
+__all__ += normalization.__all__
+__all__ += reduction.__all__
+__all__ += selection.__all__
+__all__ += shape.__all__
+__all__ += softmax.__all__
+__all__ += standardize.__all__
+__all__ += steps.__all__

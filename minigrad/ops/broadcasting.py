@@ -9,6 +9,11 @@ from ..core.autograd import apply
 from ..core.op import Op
 from ..core.variable import Variable
 
+__all__ = [
+    "BroadcastTo",
+    "unbroadcast",
+]
+
 
 class BroadcastTo(Op):
     """y is x repeated along axes of length 1 and along new leading axes.   x: (...) -> y: shape

@@ -18,6 +18,32 @@ from .ieee import ieee
 from .selection import masked
 from .steps import Sign
 
+__all__ = [
+    "Abs",
+    "Add",
+    "AddScalar",
+    "Cast",
+    "Clone",
+    "Cos",
+    "Div",
+    "DivScalar",
+    "Exp",
+    "Log",
+    "Mul",
+    "MulScalar",
+    "Neg",
+    "Pow",
+    "PowScalar",
+    "Reciprocal",
+    "Rsqrt",
+    "ScalarPow",
+    "ScalarSub",
+    "Sin",
+    "Sqrt",
+    "Square",
+    "Sub",
+]
+
 # ------------------------------------------------------------------------------- two tensors
 
 

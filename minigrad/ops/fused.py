@@ -13,6 +13,12 @@ from .activation import ReLU, Sigmoid, Tanh
 from .linear import Linear
 from .normalization import BatchNorm
 
+__all__ = [
+    "BatchNormSigmoid",
+    "LinearActivation",
+    "LinearBatchNormSigmoid",
+]
+
 
 class BatchNormSigmoid(BatchNorm):
     """y = s(a),  a = gamma x_hat + beta: BatchNorm in training, and the sigmoid of it.

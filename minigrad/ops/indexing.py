@@ -7,6 +7,13 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from ..core.variable import array_of
 
+__all__ = [
+    "Embedding",
+    "GetItem",
+    "OneHot",
+    "Scatter",
+]
+
 
 def is_advanced(index: tuple[Any, ...]) -> bool:
     """Whether ``index`` holds arrays, which may name the same element twice."""

@@ -7,6 +7,11 @@ from ..backend import Array
 from ..core.op import Op
 from .broadcasting import add_up, unbroadcast
 
+__all__ = [
+    "Linear",
+    "MatMul",
+]
+
 
 class MatMul(Op):
     """Y = A B, for matrices, stacks of them (broadcast over leading axes) and vectors.

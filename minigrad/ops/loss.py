@@ -7,12 +7,20 @@ from typing import Any
 from ..backend import Array, array_module
 from ..core.autograd import call_op
 from ..core.op import Op
-from .activation import LogSoftmax, Sigmoid
+from .activation import Sigmoid
 from .broadcasting import unbroadcast
 from .elementwise import Cast, Exp
 from .ieee import ieee
 from .indexing import OneHot
 from .selection import Clamp, masked
+from .softmax import LogSoftmax
+
+__all__ = [
+    "BinaryCrossEntropyWithLogits",
+    "Huber",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]
 
 
 class SoftmaxCrossEntropy(Op):

@@ -13,6 +13,12 @@ from ..core.op import Op
 from .broadcasting import unbroadcast
 from .standardize import standardize
 
+__all__ = [
+    "BatchNorm",
+    "BatchNormEval",
+    "LayerNorm",
+]
+
 
 def along_channels(vector: Any, ndim: int) -> Any:
     """(C,) as (1, C, 1, ...), to be multiplied with (N, C, ...)."""

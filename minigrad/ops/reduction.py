@@ -17,6 +17,17 @@ from .elementwise import Cast, Exp
 from .ieee import ieee
 from .selection import Where, masked
 
+__all__ = [
+    "Amax",
+    "Amin",
+    "CumSum",
+    "LogSumExp",
+    "Mean",
+    "Std",
+    "Sum",
+    "Var",
+]
+
 
 class Reduction(Op):
     """What reductions share: the axes, and how to bring the gradient back to the input's shape."""

@@ -11,6 +11,14 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from .broadcasting import unbroadcast
 
+__all__ = [
+    "Clamp",
+    "Masked",
+    "Maximum",
+    "Minimum",
+    "Where",
+]
+
 
 class Maximum(Op):
     """y = max(a, b). The larger input gets the gradient; at a tie each gets half of it."""

@@ -5,6 +5,13 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from .indexing import GetItem
 
+__all__ = [
+    "Cat",
+    "Move",
+    "Permute",
+    "Reshape",
+]
+
 
 class Reshape(Op):
     """The same numbers in another shape. The gradient goes back to the old one."""

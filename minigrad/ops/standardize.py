@@ -10,6 +10,11 @@ from ..backend import Array, array_module
 from ..core.variable import Variable, array_of
 from .ieee import ieee
 
+__all__ = [
+    "count_one",
+    "update_running",
+]
+
 
 def standardize(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, Any]:
     """x_hat = (x - mu) / sqrt(var + eps), with 1/sqrt(var + eps), mu and var (biased), over axes.

@@ -15,6 +15,13 @@ from ..core.variable import is_tensor
 from .broadcasting import unbroadcast
 from .ieee import ieee
 
+__all__ = [
+    "FloorDivide",
+    "Remainder",
+    "Sign",
+    "Zero",
+]
+
 
 class Zero(Op):
     """y = 0 for every element of x.    dy/dx = 0"""

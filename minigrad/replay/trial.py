@@ -38,13 +38,13 @@ def outcome(run: Callable[..., Any], inputs: tuple[Tensor, ...], model: Module) 
     them; with the gradients it finds at 0."""
     found: Outcome = {}
     for p in model.parameters():
-        p._grad = Tensor.from_array(array_module(p.array).zeros_like(p.array))
+        p.grad = Tensor.from_array(array_module(p.array).zeros_like(p.array))
     for turn, given in (("first", inputs), ("second", tuple(map(altered, inputs)))):
         result = run(*given)
         for number, output in enumerate([result] if isinstance(result, Tensor) else result):
             found[f"output {number} of the {turn} run"] = on_host(output.array)
         for name, p in model.named_parameters():
-            gradient = None if p._grad is None else on_host(p._grad.array)
+            gradient = None if p.grad is None else on_host(p.grad.array)
             found[f"the gradient of {name} in the {turn} run"] = gradient
         for name, buffer in model.named_buffers():
             found[f"{name} after the {turn} run"] = on_host(buffer.array)
