@@ -45,7 +45,7 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python examples/benchmark_cpu.py $(ARGS)
+	$(BIN)/python examples/benchmarks/cpu.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov docs/_build

@@ -28,11 +28,9 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 try:
-    import _claims as claims
-    import _files as files
-    import _report as report
     import numpy as np
-    from _settings import Data, Settings, check_batch_size, load, parse
+    from experiment import claims, files, report
+    from experiment.settings import Data, Settings, check_batch_size, load, parse
 
     import minigrad as mg
     import minigrad.functional as F

@@ -14,16 +14,16 @@ import minigrad.functional as F
 from minigrad import nn, optim
 
 pytest.importorskip("threadpoolctl", reason="the benchmark sets threads with it: pip install")
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
 
-import _bench_contenders as contenders
-import _bench_goals as goals
-import _bench_plot as plot
-import _bench_report as report
-import _bench_worker as worker
-import benchmark_cpu
-from _bench_floor import Floor
-from _bench_problem import Problem
+import contenders
+import cpu as benchmark_cpu
+import goals
+import plot
+import report
+import worker
+from floor import Floor
+from problem import Problem
 
 # ------------------------------------------------------------------------ everybody does the same
 

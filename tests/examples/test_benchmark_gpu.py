@@ -21,13 +21,13 @@ from tests.strict_cupy.runtime import CuBLAS, Function
 
 __all__ = ["emulated", "strict"]  # fixtures
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
 
-import _gpu_checks as gpu_checks
-import _gpu_contenders as contenders
-import _gpu_report as report
-import benchmark_gpu
-from _bench_problem import Problem
+import gpu as benchmark_gpu
+import gpu_checks
+import gpu_contenders as contenders
+import gpu_report as report
+from problem import Problem
 
 QUICK = ["--quick", "--depth", "2", "--sizes", "6x5"]
 

@@ -221,7 +221,7 @@ def test_a_broken_promise_is_noticed(
         measured["z"] = [Z(numbers) for numbers in measured["z"]]
     part, *rest = path.split()
     put(results, part, network, rest, value)
-    failed = [c for c in example("_claims").check(results) if not c["holds"]]
+    failed = [c for c in example("experiment.claims").check(results) if not c["holds"]]
     assert [(c["network"], c["what"]) for c in failed] == [(network, what)]
 
 
@@ -232,7 +232,7 @@ def test_a_wrong_range_is_noticed(
     results = copy.deepcopy({key: full[key] for key in ("settings", "before")})
     for measured in results["before"].values():
         measured["z"] = [Z({**numbers, share: 0.3}) for numbers in measured["z"]]
-    failed = {c["network"] for c in example("_claims").check(results) if not c["holds"]}
+    failed = {c["network"] for c in example("experiment.claims").check(results) if not c["holds"]}
     normed = {"a. shifted + BN", "b. Xavier + BN", "c. large weights + BN"}
     plain = {"a. shifted", "b. Xavier", "c. large weights"}
     assert failed == (plain if share == "saturated" else normed)

@@ -1,6 +1,6 @@
 """One measurement of ``benchmark_cpu.py``, in a process of its own.
 
-    python examples/_bench_worker.py '{"job": "alone", ...}'
+    python examples/benchmarks/worker.py '{"job": "alone", ...}'
 
 A process of its own, because the number of threads is fixed when NumPy is loaded, and because page
 faults and peak memory depend on what ran before. The job is a JSON object, each result a line of
@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import threadpoolctl
-from _bench_contenders import CONTENDERS, PARTS, PEERS, Step, loss_value
-from _bench_problem import Problem
+from contenders import CONTENDERS, PARTS, PEERS, Step, loss_value
+from problem import Problem
 
 import minigrad as mg
 import minigrad.functional as F
@@ -296,6 +296,7 @@ def set_threads(threads: int, with_torch: bool) -> None:
 
 
 def contests(job: Result) -> Iterator[Result]:
+    """All contenders in turns, one problem after the other."""
     for each in job["contests"]:
         problem = Problem(**each["problem"])
         limits = (each["seconds"], each["rounds"], each["turn"])
@@ -306,10 +307,12 @@ def contests(job: Result) -> Iterator[Result]:
 
 
 def alone_job(job: Result) -> Iterator[Result]:
+    """One contender in a process of its own."""
     yield alone(Problem(**job["problem"]), job["name"], job["threads"], job["seconds"])
 
 
 def engine(job: Result) -> Iterator[Result]:
+    """The cost of nodes and of layers."""
     chains = [chain(job["turns"], job["nodes"], shared, job["torch"]) for shared in (False, True)]
     yield {"chains": chains, "depth": depths(job["depth_turns"], job["depths"], job["torch"])}
 

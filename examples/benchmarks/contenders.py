@@ -12,8 +12,8 @@ from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
-from _bench_floor import Floor
-from _bench_problem import Problem
+from floor import Floor
+from problem import Problem
 
 import minigrad as mg
 import minigrad.functional as F
@@ -96,7 +96,7 @@ def _linears(modules: Any, model: Any) -> list[Any]:
 
 
 def floor(problem: Problem) -> Step:
-    """By hand, without an engine: see ``_bench_floor.py``."""
+    """By hand, without an engine: see ``floor.py``."""
     return Floor(problem).step
 
 

@@ -1,6 +1,6 @@
 """How long a training step takes on a GPU, beside PyTorch's and beside what the GPU allows.
 
-    python examples/benchmark_gpu.py --out docs/benchmarks
+    python examples/benchmarks/gpu.py --out docs/benchmarks
 
 First every CUDA kernel is checked against float64. Then the step of the CPU benchmark (20 layers of
 Linear, BatchNorm and Sigmoid, a linear head, softmax cross-entropy, backward, SGD or Adam) is timed
@@ -23,11 +23,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import _gpu_report as report
+import gpu_report as report
 import numpy as np
-from _bench_problem import Problem
-from _gpu_checks import checks
-from _gpu_contenders import MAKERS, inputs, missing_torch, set_precision
+from gpu_checks import checks
+from gpu_contenders import MAKERS, inputs, missing_torch, set_precision
+from problem import Problem
 
 import minigrad as mg
 from minigrad.backend import import_cupy

@@ -10,7 +10,7 @@ engine on NumPy is measured against; the tests hold its numbers to minigrad's.
 from itertools import pairwise
 
 import numpy as np
-from _bench_problem import Array, Problem
+from problem import Array, Problem
 
 EPS, MOMENTUM = 1e-5, 0.1
 BLOCK = 131_072  # parameters per block of the update: 1 MB of weights and gradients, cache-sized

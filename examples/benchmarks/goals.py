@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _bench_contenders import PEERS
+from contenders import PEERS
 
 Result = dict[str, Any]
 

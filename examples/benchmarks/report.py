@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _bench_contenders import PEERS
-from _bench_goals import Result, check, compare, is_main, size
-from _bench_problem import Problem
+from contenders import PEERS
+from goals import Result, check, compare, is_main, size
+from problem import Problem
 
 NAMES = {"torch": "PyTorch", "fused": "minigrad, fused", "dezero": "DeZero",
          "autograd": "HIPS autograd", "mygrad": "MyGrad", "pydynet": "PyDyNet"}  # fmt: skip
@@ -54,7 +54,7 @@ def _opening(results: Result) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
-        "Written by `examples/benchmark_cpu.py`; [README.md](README.md) says what is measured and "
+        "Written by `examples/benchmarks/cpu.py`; [README.md](README.md) says what is measured and "
         "how to read it. Ratios are of medians and below 1 where the first named is faster; in "
         "brackets the quartiles of the ratios turn by turn.",
         f"{results['date']}. {machine['cores']} cores, {machine['cpu']}. {versions}. "

@@ -1,6 +1,6 @@
 """The figure of docs/where-the-time-goes.md, from the numbers of a run of ``benchmark_cpu.py``.
 
-    python examples/_bench_plot.py docs/benchmarks/cpu.json docs/images/where-the-time-goes.png
+    python examples/benchmarks/plot.py docs/benchmarks/cpu.json docs/images/where-the-time-goes.png
 
 Needs matplotlib (extra ``plots``). Nothing here measures.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _bench_goals import Result, is_main, size
+from goals import Result, is_main, size
 
 from minigrad.diagnostics.plots import BLUE, GREEN, ORANGE, SKY
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from _bench_problem import Problem
+from problem import Problem
 
 Result = dict[str, Any]
 

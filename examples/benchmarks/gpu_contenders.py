@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _bench_problem import Array, Problem
+from problem import Array, Problem
 
 import minigrad as mg
 import minigrad.functional as F

@@ -1,6 +1,6 @@
 """How long a training step takes on the CPU, beside PyTorch, NumPy by hand and other frameworks.
 
-    python examples/benchmark_cpu.py          # or: make bench
+    python examples/benchmarks/cpu.py          # or: make bench
 
 The step: 20 layers of Linear (-BatchNorm) -Sigmoid and a linear head, softmax cross-entropy,
 backward, SGD or Adam, all in float32. The contenders take turns in one process, so that whatever
@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 try:
-    import _bench_report as report
-    from _bench_contenders import OWN, PEERS, missing
-    from _bench_goals import Result, check, compare, in_threads, size
+    import report as report
+    from contenders import OWN, PEERS, missing
+    from goals import Result, check, compare, in_threads, size
 except ModuleNotFoundError as error:
     sys.exit(f"This benchmark needs {error.name}: pip install 'minigrad[bench]'")
 
-WORKER = Path(__file__).with_name("_bench_worker.py")
+WORKER = Path(__file__).with_name("worker.py")
 SIZES = ("64x32", "128x64", "256x256", "256x512", "512x1024")
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip

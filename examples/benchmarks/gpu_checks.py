@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _bench_problem import Array
+from problem import Array
 
 import minigrad as mg
 import minigrad.functional as F

@@ -1,0 +1,1 @@
+"""What ``vanishing_gradient.py`` needs beside its story: settings, tables, figures, claims."""
