@@ -38,6 +38,9 @@ SIZES = ("64x32", "128x64", "256x256", "256x512", "512x1024")
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                     "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
 
+# Where these are set, NumPy's BLAS runs another processor's kernels, at half its speed or less.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
 STARTED = time.perf_counter()
 
 # ------------------------------------------------------------------------------ the command line
@@ -133,6 +136,8 @@ def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]
 def work(job: Result, threads: int, with_torch: bool) -> Iterator[Result]:
     """The results of a job, from a worker with that many threads."""
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    for name in KERNEL_VARIABLES:
+        environment.pop(name, None)
     command = [sys.executable, str(WORKER)]
     job = {**job, "threads": threads, "torch": with_torch}
     with subprocess.Popen(
@@ -237,8 +242,19 @@ def machine(present: set[str]) -> Result:
         "versions": {
             "Python": platform.python_version(),
             **{name: version(name) for name in distributions},
+            **(_mkl() if "torch" in present else {}),
         },
     }
+
+
+def _mkl() -> dict[str, str]:
+    """What MKL, PyTorch's BLAS on most x86 machines, says of itself when it multiplies."""
+    code = "import torch; x = torch.ones(8, 8); x @ x"
+    environment = {**os.environ, "MKL_VERBOSE": "1"}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, env=environment).stdout
+    found = re.search(r"MKL_VERBOSE (?:one)?MKL (.+?) Product.*? 64 architecture (.+?),", said)
+    return {"PyTorch's MKL": f"{found[1]} (code for {found[2]})"} if found else {}
 
 
 def _cpu_model() -> str:

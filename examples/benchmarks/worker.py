@@ -302,8 +302,15 @@ def contests(job: Result) -> Iterator[Result]:
         limits = (each["seconds"], each["rounds"], each["turn"])
         times = contest(problem, each["names"], job["threads"], *limits)
         yield {**times, "peers": each["peers"]}
-    pools = threadpoolctl.threadpool_info()
-    yield {"versions": {p["internal_api"]: p["version"] for p in pools if p["version"]}}
+    yield {"versions": dict(filter(None, map(library, threadpoolctl.threadpool_info())))}
+
+
+def library(pool: Result) -> tuple[str, str] | None:
+    """Name and version of a library, and the kernel that it runs on this processor."""
+    if not pool["version"]:
+        return None
+    kernel = pool.get("architecture")
+    return pool["internal_api"], pool["version"] + (f" ({kernel} kernels)" if kernel else "")
 
 
 def alone_job(job: Result) -> Iterator[Result]:

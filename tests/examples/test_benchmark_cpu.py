@@ -408,3 +408,10 @@ def test_bad_options_are_refused(
     with pytest.raises(SystemExit, match="2"):
         benchmark_cpu.main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_the_kernels_of_the_blas_libraries_are_named() -> None:
+    pool = {"internal_api": "openblas", "version": "0.3", "architecture": "SkylakeX"}
+    assert worker.library(pool) == ("openblas", "0.3 (SkylakeX kernels)")
+    assert worker.library({"internal_api": "mkl", "version": "2024"}) == ("mkl", "2024")
+    assert worker.library({"internal_api": "openmp", "version": None}) is None
