@@ -9,7 +9,8 @@ so, on 20 layers of Linear (-BatchNorm) -Sigmoid with a linear head and handwrit
 1. before training, three ways to start, each with and without BatchNorm: where the pre-activations
    of each layer lie, and what is left of the gradient there;
 2. training two of them over several seeds;
-3. the trained network afterwards: what `eval()` is for, and what forgetting it costs.
+3. the trained network afterwards: what `eval()` is for, and what forgetting it costs;
+4. what `minigrad.diagnostics.diagnose` says of these networks, which knows nothing of the story.
 
 It prints tables, and writes figures and every number (results.json) into `out/`. Nothing it says
 about a measurement is written down here: all of it comes from the run. If a run with the default
@@ -36,7 +37,7 @@ try:
     import minigrad.functional as F
     from minigrad import nn, optim
     from minigrad.data import DataLoader, TensorDataset
-    from minigrad.diagnostics import Observation, factor_per_layer, observe
+    from minigrad.diagnostics import Observation, Report, diagnose, factor_per_layer, observe
     from minigrad.diagnostics.stats import norm
 except ModuleNotFoundError as error:  # rich
     sys.exit(f"This example needs {error.name}: pip install 'minigrad[examples]'")
@@ -309,6 +310,25 @@ def afterwards(model: nn.Sequential, data: Data) -> dict[str, Any]:
     return found
 
 
+# ----------------------------------------------------------------------------------- the doctor
+
+
+def verdicts(settings: Settings) -> dict[str, Report]:
+    """What ``diagnose`` says of each start, without and with BatchNorm, before any training: of the
+    same networks and with the same step as in part 2."""
+    data = load(settings, seed=0)
+    reports = {}
+    for start in STARTS:
+        for batchnorm in (False, True):
+            mg.manual_seed(0)
+            model = build(settings, start, batchnorm, data.inputs, data.classes)
+            optimizer = optim.SGD(model.parameters(), lr=settings.lr)
+            reports[files.name_of(start, batchnorm)] = diagnose(
+                model, data.x_train[:256], data.y_train[:256], optimizer=optimizer
+            )
+    return reports
+
+
 # ------------------------------------------------------------------------------------ the story
 
 
@@ -337,7 +357,7 @@ def run_network(
 
 
 def tell(settings: Settings, results: dict[str, Any], show: report.Terminal) -> None:
-    """All three parts. ``results`` fills up on the way, so an interruption leaves what is done."""
+    """All four parts. ``results`` fills up on the way, so an interruption leaves what is done."""
     results["before"] = before_training(settings)
     show.before(results["before"])
 
@@ -352,6 +372,10 @@ def tell(settings: Settings, results: dict[str, Any], show: report.Terminal) -> 
                     results["afterwards"] = found or results.get("afterwards")
     show.training(results["training"])
     show.afterwards(results["afterwards"])
+
+    reports = verdicts(settings)
+    results["doctor"] = {name: report.to_dict() for name, report in reports.items()}
+    show.doctor(reports)
     results["finished"] = True
 
 

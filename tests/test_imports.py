@@ -34,7 +34,7 @@ LEVELS = [
     {"optim", "data", "checkpoint", "testing", "diagnostics.stats", "replay"},
     {"diagnostics.observe", "diagnostics.plots", "cuda"},
     {"diagnostics"},
-    {"coursework"},
+    {"coursework", "diagnose"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 

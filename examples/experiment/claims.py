@@ -23,6 +23,8 @@ def check(results: dict[str, Any]) -> list[Check]:
             checks += _learns(name, runs) if _normed(name) else _is_stuck(name, runs)
             if not _normed(name) and results["settings"]["dtype"] == "float32":
                 checks.append(_does_not_move(name, runs))
+    for name, report in results.get("doctor", {}).items():
+        checks.append(_verdict(name, [finding["kind"] for finding in report["findings"]]))
     return checks
 
 
@@ -70,6 +72,16 @@ def _before(before: dict[str, dict[str, Any]]) -> list[Check]:
                 _claim(name, "factor per layer", "> 0.9", f"{factor:.3f}", factor > 0.9),
             ]
     return claims
+
+
+VERDICTS = {"a. shifted": "vanishing-by-saturation", "b. Xavier": "vanishing"}
+"""What the doctor shall find; in the other networks nothing."""
+
+
+def _verdict(name: str, kinds: list[str]) -> Check:
+    found = ", ".join(kinds) or "nothing"
+    promised = VERDICTS.get(name, "nothing")
+    return _claim(name, "the doctor finds", promised, found, found == promised)
 
 
 def _learns(name: str, runs: list[dict[str, Any]]) -> list[Check]:

@@ -102,6 +102,29 @@ class Terminal:
             f"{1 / float(np.median(sigma)):.1f}, which makes up for the slope."
         )
 
+    # ------------------------------------------------------------------------- the doctor
+
+    def doctor(self, reports: dict[str, Any]) -> None:
+        self.heading("4. What the doctor says")
+        self.say(
+            "diagnose() looks at one pass and at 30 steps of each network, before training, and "
+            "names what is wrong."
+        )
+        table = _table("network", "verdict", "factor\nper layer", "share\nsaturated")
+        for name, report in reports.items():
+            first = report.findings[0].numbers if report else {}
+            table.add_row(
+                name,
+                ", ".join(report.kinds) or "nothing found",
+                f"{first['factor']:.3f}" if "factor" in first else "",
+                f"{first['saturated']:.0%}" if "saturated" in first else "",
+            )
+        self.show(table)
+        for name, report in reports.items():
+            if WITH not in name:
+                self.console.print(f"\n[bold]{name}")
+                self.console.print(report.text(self.console.width), markup=False)
+
     # ----------------------------------------------------------------------------- training
 
     @contextmanager

@@ -325,4 +325,4 @@ class TestTheDictionary:
     def test_a_finding_speaks_from_it(self) -> None:
         finding = Finding("vanishing", ("0",), "measured")
         assert finding.cause == KINDS["vanishing"].cause
-        assert finding.to_dict()["see"].startswith("docs/")
+        assert finding.to_dict()["see"].startswith("docs/diagnosis.md#vanishing, docs/derivations/")

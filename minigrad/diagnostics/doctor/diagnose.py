@@ -10,7 +10,7 @@ from ... import functional as F
 from ...nn import Module
 from ...optim import Optimizer
 from ...tensor import Tensor
-from . import fit, normalization, numbers, signal, training, units
+from . import fit, normalization, numbers, remedies, signal, training, units
 from .examine import Examination, examine
 from .finding import Finding
 from .kinds import KINDS, ORDER
@@ -29,6 +29,8 @@ def diagnose(
     optimizer: Optimizer | None = None,
     step: Step | None = None,
     steps: int = 30,
+    try_remedies: bool = False,
+    remedy_steps: int = 200,
 ) -> Report:
     """Why does this network not learn? Looks at one forward and backward pass, then at a few
     training steps, and names what is wrong, with the evidence and the remedy.
@@ -49,6 +51,9 @@ def diagnose(
             schedule, a counter outside of the model) is not.
         steps: how many training steps to look at; 0 for none. Without ``optimizer`` and ``step``
             there are none.
+        try_remedies: apply what is proposed to copies, train with and without it on this batch,
+            and say what it brought.
+        remedy_steps: for so many steps.
 
     Returns:
         A ``Report``; its ``findings`` are empty if nothing was found.
@@ -62,7 +67,11 @@ def diagnose(
     """
     patient = _checked(Patient(model, x, labels, loss, optimizer, step), steps)
     with undisturbed():
-        return _Round(patient, steps).report()
+        report, seen = _Round(patient, steps).report()
+        if try_remedies and seen.error is None:
+            trials = remedies.try_all(patient, seen, report.findings, remedy_steps)
+            report.trials.extend(trials)
+        return report
 
 
 def _checked(patient: Patient, steps: int) -> Patient:
@@ -92,13 +101,13 @@ class _Round:
         self.looked_at: list[str] = []
         self.course: training.Course | None = None
 
-    def report(self) -> Report:
+    def report(self) -> tuple[Report, Examination]:
         seen = examine(self.patient)
         if seen.error is not None:
             self.add(fit.too_few_outputs(seen), normalization.refused(seen))
             if not self.findings:
                 raise seen.error
-            return self.written(seen)
+            return self.written(seen), seen
         mode = "" if self.patient.model.training else " (the model was in evaluation mode)"
         self.looked_at.append(
             f"one forward and backward pass of {len(self.patient.x)} samples in training mode{mode}"
@@ -117,7 +126,7 @@ class _Round:
         if not self.findings:
             self.add(fit.loud(seen))
         self.remark(seen)
-        return self.written(seen)
+        return self.written(seen), seen
 
     def signal(self, seen: Examination) -> Iterator[Finding]:
         """The findings about the signal; one that the optimiser makes up for is a remark."""

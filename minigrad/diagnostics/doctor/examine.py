@@ -136,8 +136,6 @@ class ParameterRow:
     finite: bool
     grad: float | None
     grad_finite: bool
-    zeros: float
-    """Share of its gradient that is exactly 0."""
     symmetric: bool
     """Whether all its rows are equal and get equal gradients."""
 
@@ -308,12 +306,11 @@ def _parameters(model: Module, called: set[str]) -> Any:
         finite = bool(xp.isfinite(parameter.array).all())
         described = (name, owner, parameter.requires_grad, owner in called, finite)
         if grad is None:
-            yield ParameterRow(*described, None, True, np.nan, False)
+            yield ParameterRow(*described, None, True, False)
             continue
         whole = bool(xp.isfinite(grad.array).all())
-        zeros = float((grad.array == 0).mean()) if grad.numel() else 0.0
         alike = parameter.ndim >= 2 and _alike(parameter.array) and _alike(grad.array)
-        yield ParameterRow(*described, norm(grad.array), whole, zeros, alike)
+        yield ParameterRow(*described, norm(grad.array), whole, alike)
 
 
 def _alike(array: Array) -> bool:

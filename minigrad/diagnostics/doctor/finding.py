@@ -33,7 +33,8 @@ class Finding:
     @property
     def see(self) -> str:
         """Where to read on."""
-        return KINDS[self.kind].see
+        further = KINDS[self.kind].see
+        return f"docs/diagnosis.md#{self.kind}" + (f", {further}" if further else "")
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 VANISHING_PAGE = "docs/derivations/vanishing-gradients.md"
 BATCHNORM_PAGE = "docs/derivations/batchnorm.md"
 LOSS_PAGE = "docs/derivations/softmax-cross-entropy.md"
-GUIDE = "docs/diagnosis.md"
 
 RATES = ("rate-too-high", "rate-too-low")
 SIGNALS = ("vanishing-by-saturation", "vanishing", "exploding", "bottleneck", "collapse")
@@ -27,7 +26,7 @@ class Kind:
     remedy: str
     """What to change."""
     see: str
-    """Where to read on."""
+    """Where to read on, beside docs/diagnosis.md."""
     explains: tuple[str, ...] = ()
     """The kinds that are its consequences where both are seen."""
 
@@ -38,8 +37,9 @@ KINDS: dict[str, Kind] = {
         "one operation left the range of the numbers: a division by 0, the logarithm or the square "
         "root of 0, an exponential or a product that is too large. Everything after it is spoilt.",
         "mend the operation that is named: keep its argument away from the edge (log(x + eps), "
-        "sqrt(x + eps)), use a loss that takes logits, or clean the data.",
-        GUIDE,
+        "sqrt(x + eps)), use a loss that takes logits, or clean the data; mg.detect_anomaly() "
+        "shows its line.",
+        "",
         (*SIGNALS, *RATES, "identical-units", "dead-units", "underflow", "loss-mismatch"),
     ),
     "poisoned-statistics": Kind(
@@ -85,7 +85,7 @@ KINDS: dict[str, Kind] = {
         "different learning rates.",
         "subtract the mean of the training set and divide by its spread, feature by feature; the "
         "same numbers for the test set.",
-        GUIDE,
+        "",
     ),
     "identical-units": Kind(
         "units of a layer that start equal and get equal gradients",
@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
         "the same: the layer is as good as one unit. Constant or zero initial weights do that.",
         "start the weights at random: nn.init.xavier_uniform_ or kaiming_normal_. Zero is right "
         "for biases only.",
-        GUIDE,
+        "",
         (*SIGNALS, *RATES, "dead-units"),
     ),
     "dead-units": Kind(
@@ -101,7 +101,7 @@ KINDS: dict[str, Kind] = {
         "the bias, or one step that was too large, has moved them below 0 for all inputs. There "
         "the slope is 0, so no gradient ever moves them back.",
         "start again with biases of 0 and He's weights, a lower learning rate, or LeakyReLU.",
-        GUIDE,
+        "",
         (*SIGNALS, *RATES),
     ),
     "batchnorm-in-eval": Kind(
@@ -152,7 +152,7 @@ KINDS: dict[str, Kind] = {
         "its weights (or the gamma of its BatchNorm) are near 0, so next to nothing comes through, "
         "forwards or backwards.",
         "initialise this layer like the others; a gamma belongs at 1, and not under weight decay.",
-        GUIDE,
+        "",
         ("vanishing", "collapse", "underflow", *RATES),
     ),
     "collapse": Kind(
@@ -176,14 +176,14 @@ KINDS: dict[str, Kind] = {
         "steps that overshoot: the loss rises, or stays, where a lower rate brings it down",
         "the step is longer than the slope is valid for.",
         "divide the learning rate by 10 until the loss falls; a warm-up helps at the start.",
-        GUIDE,
+        "",
     ),
     "rate-too-low": Kind(
         "steps that hardly move the weights, where a higher rate brings the loss down",
         "the step is a small fraction of a thousandth of the weights.",
         "multiply the learning rate by 10 until the loss falls quickly; 1/1000 of the weights per "
         "step is a usual size.",
-        GUIDE,
+        "",
     ),
     "stale-statistics": Kind(
         "running statistics of a BatchNorm that are far from those of the batches",
@@ -199,7 +199,7 @@ KINDS: dict[str, Kind] = {
         "dropout that is active in evaluation, or so strong in training that both modes are "
         "different networks.",
         "pass training=self.training to F.dropout, call model.eval(), or lower the dropout rate.",
-        GUIDE,
+        "",
     ),
 }
 """All kinds, the gravest first."""

@@ -1,18 +1,24 @@
 """Are the numbers numbers? NaN, infinity, and what float16 cannot hold."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ...backend import array_module
+from ...backend import Array, array_module
 from ...nn import Module
 from ...tensor import Tensor
+from ..stats import norm
 from .examine import Examination
 from .finding import Finding, listed
 
+NORMAL = 2.0**-14
+"""The smallest number that float16 holds with all its digits, 6.1e-5; the smallest is 6e-8."""
+
 LOST = 0.2
-"""Underflow: this share of the gradient of a parameter is 0 in float16 and not in float32."""
+"""Underflow: elements of a gradient are smaller than that (root mean square), and in float16 the
+gradient is this share of its length away from that in float32."""
 
 
 def find(seen: Examination) -> Iterator[Finding]:
@@ -83,19 +89,27 @@ def _begin_of_backward(seen: Examination, parameter: str) -> tuple[str, str]:
 
 
 def underflow(half: Examination, single: Examination) -> Iterator[Finding]:
-    """Which gradients are 0 in float16 and not in float32."""
-    lost = {
-        a.name: a.zeros - b.zeros
-        for a, b in zip(half.parameters, single.parameters, strict=True)
-        if a.grad is not None and b.grad is not None and a.zeros - b.zeros > LOST
-    }
+    """Which gradients are lost in float16 and not in float32."""
+    lost: dict[str, float] = {}
+    pairs = zip(_gradients(half).items(), _gradients(single).values(), strict=True)
+    for (name, rough), exact in pairs:
+        size = norm(exact)
+        if 0 < size < NORMAL * math.sqrt(exact.size) and np.isfinite(size):
+            lost[name] = norm(rough.astype(np.float64) - exact) / size
+    lost = {name: share for name, share in lost.items() if share > LOST}
     if lost:
         most, where = max(lost.values()), tuple(lost)
         evidence = (
-            f"up to {most:.0%} of the elements of the gradient of {listed(where)} are 0 in float16 "
-            f"and not in float32 (underflow: more than {LOST:.0%})."
+            f"the gradient of {listed(where)} in float16 is up to {most:.0%} away from that in "
+            f"float32 (lost: more than {LOST:.0%}); its elements are below {NORMAL:.0e}, where the "
+            f"digits of float16 run out."
         )
         yield Finding("underflow", where, evidence, {"lost": most})
+
+
+def _gradients(seen: Examination) -> dict[str, Array]:
+    named = seen.patient.model.named_parameters()
+    return {name: p._grad.array for name, p in named if p._grad is not None}
 
 
 def is_half(model: Module) -> bool:

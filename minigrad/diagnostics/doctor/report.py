@@ -5,7 +5,7 @@ import json
 import math
 import os
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..stats import jsonable
 from .examine import Examination
 from .finding import Finding, listed
 from .kinds import KINDS
+from .remedies import Trial
 from .training import Course
 
 
@@ -31,6 +32,8 @@ class Report:
     """For each layer with a weight matrix: its name, |dL/dz|, the spread of z over the samples."""
     losses: list[float] = field(default_factory=list)
     """The loss over the training steps."""
+    trials: list[Trial] = field(default_factory=list)
+    """The remedies that were tried."""
 
     @classmethod
     def of(
@@ -61,6 +64,15 @@ class Report:
         return [finding.kind for finding in self.findings]
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int = 100) -> str:
+        """The report in words, in lines of at most ``width`` characters."""
+
+        def wrapped(text: str, indent: int, start: str = "") -> str:
+            rest = " " * indent
+            return textwrap.fill(text, width, initial_indent=start, subsequent_indent=rest)
+
         paragraphs = []
         for number, finding in enumerate(self.findings, 1):
             head = f"{number}. {finding.kind}: {KINDS[finding.kind].means}"
@@ -71,13 +83,19 @@ class Report:
                 "remedy": finding.remedy,
                 "see": finding.see,
             }
-            body = [_wrapped(f"{name + ':':10}{text}", 13, "   ") for name, text in lines.items()]
-            paragraphs.append("\n".join([_wrapped(head, 3), *body]))
+            tried = [("tried", str(trial)) for trial in self.trials if trial.kind == finding.kind]
+            body = [
+                wrapped(f"{name + ':':10}{text}", 13, "   ")
+                for name, text in [*lines.items(), *tried]
+            ]
+            paragraphs.append("\n".join([wrapped(head, 3), *body]))
         if not self.findings:
             paragraphs.append("Nothing found.")
-        for title, texts in (("Remarks", self.notes), ("Looked at", self.looked_at)):
+        together = [str(trial) for trial in self.trials if not trial.kind]
+        rest = {"Tried": together, "Remarks": self.notes, "Looked at": self.looked_at}
+        for title, texts in rest.items():
             if texts:
-                items = [_wrapped(f"- {text}", 2) for text in texts]
+                items = [wrapped(f"- {text}", 2) for text in texts]
                 paragraphs.append("\n".join([f"{title}:", *items]))
         return "\n\n".join(paragraphs)
 
@@ -97,7 +115,8 @@ class Report:
             for row in rows
         )
         table = f"<table><tr>{head}</tr>{body}</table>" if rows else "<p><b>Nothing found.</b></p>"
-        rest = "".join(f"<li>{html.escape(text)}</li>" for text in self.notes + self.looked_at)
+        texts = [*map(str, self.trials), *self.notes, *self.looked_at]
+        rest = "".join(f"<li>{html.escape(text)}</li>" for text in texts)
         return f"{table}<ul>{rest}</ul>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,6 +128,7 @@ class Report:
                 "looked_at": self.looked_at,
                 "layers": self.layers,
                 "losses": self.losses,
+                "trials": [{**asdict(t), "helped": t.helped} for t in self.trials],
             }
         )
         return plain
@@ -124,7 +144,3 @@ class Report:
         """A figure: gradient and spread of each layer, and the loss over the training steps.
         Needs matplotlib (extra ``plots``)."""
         return plots.examination(self.layers, self.losses, ", ".join(self.kinds) or "nothing found")
-
-
-def _wrapped(text: str, indent: int, start: str = "") -> str:
-    return textwrap.fill(text, 100, initial_indent=start, subsequent_indent=" " * indent)

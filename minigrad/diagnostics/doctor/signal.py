@@ -110,7 +110,7 @@ def _vanishing(seen: Examination, layers: list[Layer], lost: list[float]) -> Fin
     numbers = _numbers(seen, layers)
     share = (
         f"|dL/dz| is {first.grad:.2g} in {first} and {last.grad:.2g} in {last}: a share of "
-        f"{numbers['share']:.1e} (vanished: below {VANISHED:g}), a factor of "
+        f"{numbers['share']:.2g} (vanished: below {VANISHED:g}), a factor of "
         f"{numbers['factor']:.3g} per layer."
     )
     below, above = layers[worst], layers[worst + 1]

@@ -12,6 +12,7 @@ from typing import Any
 import minigrad as mg
 import minigrad.functional as F
 from minigrad import nn, optim
+from tests.diagnostics.ward import drawn
 from tests.diagnostics.ward.parts import (
     Builder,
     Case,
@@ -157,5 +158,7 @@ HEALTHY: dict[str, Builder] = {
     "embedding": embedded,
     "a step of one's own": usual_step,
     "gradients of two halves": accumulating_on_purpose,
+    "drawn": drawn.healthy,
+    "drawn, regression": drawn.drawn_regression,
     "BatchNorm first": lambda: _case(D, nn.Sequential(BN(64), *mlp(64, 10, 2, 32))),
 }  # fmt: skip
