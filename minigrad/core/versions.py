@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, forget_host_copy, owner
-from ..events import tell
+from ..events import events
 from .graph import next_order
 
 _written: dict[int, list[Any]] = {}  # address -> [weak reference, number of the last write]
@@ -27,7 +27,8 @@ def mark_written(*arrays: Array) -> None:
     """Note that the memory of each of ``arrays`` has just been written in place."""
     global latest
     latest = next_order()
-    tell("wrote", *arrays)
+    if events.listener is not None:
+        events.listener.wrote(*arrays)
     for array in arrays:
         memory = array if array.base is None else owner(array)
         if type(memory) is not np.ndarray:
