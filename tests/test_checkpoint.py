@@ -293,3 +293,109 @@ def test_a_file_whose_entries_are_named_like_files_loads(tmp_path: Path) -> None
     assert {name: t.numpy().tolist() for name, t in loaded.items()} == {
         name: array.tolist() for name, array in arrays.items()
     }
+
+
+# ---------------------------------------------------------------- damage, and files of strangers
+
+
+def flipped(content: bytes, place: int, bit: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :]
+
+
+@endings
+@pytest.mark.parametrize("tries", [60, pytest.param(3000, marks=pytest.mark.slow)])
+def test_one_flipped_bit_gives_an_error_or_the_same_numbers(
+    ending: str, tries: int, tmp_path: Path, rng
+) -> None:
+    state = {"weight": mg.randn(6, 5), "nested": [mg.arange(4), 2.5], "flag": True}
+    path = tmp_path / f"x{ending}"
+    save(state, path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(tries):
+        path.write_bytes(flipped(whole, int(rng.integers(len(whole))), int(rng.integers(8))))
+        try:
+            loaded = load(path)
+        except ValueError:
+            refused += 1
+        else:
+            assert same(loaded, state)  # a bit that nobody reads: a date, padding
+    assert refused > tries / 2
+
+
+def test_a_header_that_says_fewer_numbers_is_damage(tmp_path: Path) -> None:
+    """A reader that stops where the shape ends never comes to the checksum."""
+    path = tmp_path / "x.npz"
+    save({"weight": mg.randn(44)}, path)
+    whole = path.read_bytes()
+    place = whole.index(b"(44,)")
+    path.write_bytes(whole[:place] + b"(14,)" + whole[place + 5 :])
+    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+        load(path)
+
+
+def test_the_checksum_of_safetensors_is_verified_where_it_is_present(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("safetensors.numpy", reason="the extra io is not installed")
+    path = tmp_path / "x.safetensors"
+    save({"weight": mg.tensor([1.5, -2.5])}, path)
+    whole = path.read_bytes()
+    path.write_bytes(flipped(whole, len(whole) - 3, 4))
+    with pytest.raises(ValueError, match="not those that were saved"):
+        load(path)
+    numpy.save_file({"weight": np.array([1.5, -2.5])}, path)  # of another program
+    assert load(path)["weight"].tolist() == [1.5, -2.5]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([b"ab", b"cd"]),
+        np.array(["ab", "cd"]),
+        np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
+        np.array([1 + 2j, 3j]),
+        np.array(["2026-01-02"], dtype="datetime64[D]"),
+        np.array([1.5], dtype=np.longdouble),
+    ],
+    ids=lambda array: str(array.dtype.kind),
+)
+def test_what_a_tensor_cannot_hold_is_refused(array, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, odd=array)
+    with pytest.raises(ValueError, match=r"'odd' is an array of .*, expected real numbers"):
+        load(path)
+
+
+def test_a_small_file_that_grows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, zeros=np.zeros(2**24))
+    assert path.stat().st_size < 2**18
+    with pytest.raises(ValueError, match=r"'zeros\.npy' grows from"):
+        load(path)
+
+
+def test_a_lack_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "x.npz"
+    save({"a": mg.ones(3)}, path)
+
+    def lack(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np.lib.format, "read_array", lack)
+    with pytest.raises(MemoryError):
+        load(path)
+
+
+def test_an_old_state_without_the_number_of_batches_loads(rng) -> None:
+    """PyTorch's BatchNorm of before 0.4.1 had no such entry, and its successor loads it."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    state = {
+        name: rng.normal(size=t.shape).astype(np.float32) ** 2
+        for name, t in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert model.load_state_dict(state) == ([], [])
+    np.testing.assert_array_equal(model[1].running_var.numpy(), state["1.running_var"])
+    assert model[1].num_batches_tracked.item() == 0
+    del state["1.running_mean"]
+    with pytest.raises(ValueError, match=r"missing: '1\.running_mean'$"):
+        model.load_state_dict(state)

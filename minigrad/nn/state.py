@@ -40,7 +40,9 @@ def load_into(
             f"{owner}: the state is a {type(given).__name__}, expected a dict of names and values, "
             f"as state_dict() gives it"
         )
-    missing = [name for name in own if name not in given]
+    # PyTorch's layers before 0.4.1 did not count batches: where the count is missing, it stays.
+    uncounted = {name for name in own if name.rpartition(".")[2] == "num_batches_tracked"}
+    missing = [name for name in own if name not in given and name not in uncounted]
     unexpected = [name for name in given if name not in own]
     faults = []
     if strict and missing:
