@@ -42,7 +42,10 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None])
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, target)
+            if fcntl is not None:  # while it is locked: nobody takes it for stale
+                os.replace(partial, target)
+        if fcntl is None:  # Windows renames no file that is open
+            os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
