@@ -10,13 +10,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench parity nvrtc coverage clean
+.PHONY: help demo test oldest newest lint bench parity nvrtc coverage clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
 	@echo "make test       the tests"
+	@echo "make oldest     the tests with the oldest versions of everything that setup.cfg allows"
+	@echo "make newest     the tests with the newest Python at hand"
 	@echo "make lint       ruff and mypy"
 	@echo "make parity     the tests against PyTorch (installs it: a large download)"
 	@echo "make nvrtc      compiles the CUDA kernels with NVIDIA's compiler (installs it: 70 MB); needs no GPU"
@@ -29,6 +31,17 @@ demo: $(VENV)/.installed-examples
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Each in an environment of its own. The oldest versions go to pip as constraints.
+oldest:
+	@mkdir -p build
+	@$(PYTHON) .ci/versions.py oldest setup.cfg >build/oldest.txt
+	PIP_CONSTRAINT=$(CURDIR)/build/oldest.txt $(MAKE) test VENV=.venv-oldest
+
+newest:
+	@python=$$($(PYTHON) .ci/versions.py newest); \
+	if [ -n "$$python" ]; then $(MAKE) test VENV=.venv-newest PYTHON=$$python; \
+	else echo "make newest: no Python newer than $$($(PYTHON) --version) was found; skipped"; fi
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -48,14 +61,14 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python examples/benchmarks/cpu.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov docs/_build
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist *.egg-info .coverage htmlcov docs/_build
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp per extra. A stamp, not the folder, says that the environment is there: where the venv
 # module is incomplete, a failed attempt leaves half a folder behind.
 $(VENV)/.installed-%: $(VENV)/.created setup.cfg pyproject.toml
-	@echo "Installing minigrad[$*] into $(VENV)"
+	@echo "Installing .[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 

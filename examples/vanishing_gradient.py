@@ -40,7 +40,7 @@ try:
     from minigrad.diagnostics import Observation, Report, diagnose, factor_per_layer, observe
     from minigrad.diagnostics.stats import norm
 except ModuleNotFoundError as error:  # rich
-    sys.exit(f"This example needs {error.name}: pip install 'minigrad[examples]'")
+    sys.exit(f"This example needs {error.name}: pip install -e '.[examples]'")
 except KeyboardInterrupt:
     sys.exit(130)
 

@@ -4,6 +4,9 @@ This file is the table of contents. To read the source, start with ``core/graph.
 then ``core/op.py`` (an operation), ``core/autograd.py`` (record it, go back) and ``nn/module.py``.
 """
 
+from importlib import import_module
+from typing import Any
+
 from . import cuda as cuda
 from . import functional as functional
 from . import nn as nn
@@ -14,9 +17,11 @@ from .backend import Device as device
 from .backend import (
     default_device,
     get_float32_matmul_precision,
+    get_rng_state,
     manual_seed,
     set_default_device,
     set_float32_matmul_precision,
+    set_rng_state,
 )
 from .checkpoint import load, save
 from .core.autograd import grad
@@ -45,6 +50,8 @@ from .tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 
+LATER = {"coursework", "data", "diagnostics", "testing"}
+
 __all__ = [
     "cuda",
     "load",
@@ -57,6 +64,8 @@ __all__ = [
     "device",
     "default_device",
     "manual_seed",
+    "get_rng_state",
+    "set_rng_state",
     "get_float32_matmul_precision",
     "set_default_device",
     "set_float32_matmul_precision",
@@ -94,3 +103,14 @@ __all__ = [
     "tensor",
 ]
 __all__ += functional.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """The parts that are loaded when they are first asked for: ``mg.data``, ``mg.diagnostics``."""
+    if name in LATER:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})

@@ -226,7 +226,7 @@ def _safetensors() -> Any:
         import safetensors.numpy
     except ModuleNotFoundError:
         raise ImportError(
-            "safetensors is not installed (pip install 'minigrad[io]'); .npz needs nothing more"
+            "safetensors is not installed (pip install safetensors); .npz needs nothing more"
         ) from None
     return safetensors.numpy
 

@@ -120,7 +120,7 @@ def test_cupy_missing_names_the_extra(monkeypatch, fresh_probe):
     monkeypatch.setitem(sys.modules, "cupy", None)  # makes `import cupy` fail as if it were absent
     working, reason = cuda.cuda_status()
     assert not working
-    assert "minigrad[cuda13]" in reason
+    assert "cupy-cuda13x[ctk]" in reason
 
 
 def test_a_working_gpu_is_reported(tmp_path, monkeypatch, fresh_probe):
@@ -225,3 +225,25 @@ def test_a_precision_that_cannot_be_set_leaves_the_old_one(
         mg.set_float32_matmul_precision("high")
     assert mg.get_float32_matmul_precision() == "highest"
     assert products(strict)[0] < 1e-6
+
+
+def test_the_state_of_the_generator_can_be_put_back(tmp_path):
+    mg.manual_seed(4)
+    mg.rand(3)
+    state = mg.get_rng_state()
+    first = mg.rand(5).tolist()
+    mg.save(state, tmp_path / "rng.npz")
+    mg.set_rng_state(state)
+    assert mg.rand(5).tolist() == first
+    mg.set_rng_state(mg.load(tmp_path / "rng.npz"))
+    assert mg.rand(5).tolist() == first
+    before = mg.get_rng_state()
+    for wrong in ({}, {"bit_generator": "MT19937"}, 3):
+        with pytest.raises((TypeError, ValueError)):
+            mg.set_rng_state(wrong)
+    assert mg.get_rng_state() == before
+
+
+def test_an_empty_device_in_the_environment_is_none(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_DEVICE", "")
+    assert mg.default_device() == "cpu"

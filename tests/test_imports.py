@@ -127,9 +127,12 @@ def surplus(tree: ast.Module) -> Iterator[ast.stmt]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {
+            "LATER",
             "__all__",
             "__version__",
         }:
+            continue
+        if isinstance(node, ast.FunctionDef) and node.name in {"__getattr__", "__dir__"}:
             continue
         if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "__all__":
             continue

@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import minigrad as mg
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +46,7 @@ def requirement_name(requirement: str) -> str:
 
 
 def test_the_core_needs_numpy_alone(config: configparser.ConfigParser) -> None:
-    assert entries(config["options"]["install_requires"]) == ["numpy>=2.0"]
+    assert entries(config["options"]["install_requires"]) == ["numpy>=2.1.1"]
     assert config["options"]["python_requires"] == ">=3.11"
 
 
@@ -53,12 +56,12 @@ def test_the_core_needs_numpy_alone(config: configparser.ConfigParser) -> None:
         ("plots", {"matplotlib"}),
         ("data", {"pooch"}),
         ("io", {"safetensors"}),
-        ("examples", {"minigrad", "rich"}),
-        ("coursework", {"minigrad", "rich", "pytest"}),
+        ("examples", {"minigrad-batchnorm", "rich"}),
+        ("coursework", {"minigrad-batchnorm", "rich", "pytest"}),
         ("cuda12", {"cupy-cuda12x"}),
         ("cuda13", {"cupy-cuda13x"}),
         ("parity", {"torch"}),
-        ("dev", {"minigrad", "pytest", "pytest-cov", "hypothesis", "ruff", "mypy"}),
+        ("dev", {"minigrad-batchnorm", "pytest", "pytest-cov", "hypothesis", "ruff", "mypy"}),
         ("docs", {"sphinx"}),
     ],
 )
@@ -72,7 +75,7 @@ def test_an_extra_brings_what_it_is_for(
 def test_extras_refer_to_extras_that_exist(config: configparser.ConfigParser) -> None:
     extras = config["options.extras_require"]
     for name in extras:
-        for reference in re.findall(r"minigrad\[(.*)\]", extras[name]):
+        for reference in re.findall(r"minigrad-batchnorm\[(.*)\]", extras[name]):
             assert set(reference.split(",")) <= set(extras), name
 
 
@@ -124,7 +127,8 @@ def test_the_top_level_holds_what_belongs_there(tracked: list[str]) -> None:
     folders = {"minigrad", "examples", "tests", "docs", ".ci", ".github"}
     files = {
         "setup.cfg", "pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
-        "CONTRIBUTING.md", "CITATION.cff", ".gitignore", ".gitattributes", ".editorconfig",
+        "CONTRIBUTING.md", "README.zh-CN.md", "CITATION.cff",
+        ".gitignore", ".gitattributes", ".editorconfig",
         ".pre-commit-config.yaml",
     }  # fmt: skip
     tops = {name.partition("/")[0] for name in tracked}
@@ -170,5 +174,66 @@ def test_ci_runs_the_three_commands() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = re.findall(r"^make (\w+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
-    assert commands == ["test", "lint", "nvrtc", "parity"]
+    assert commands == ["test", "lint", "nvrtc", "parity", "oldest", "newest"]
     assert "set -euo pipefail" in script.read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------ the name
+
+
+ANOTHER_PROJECT = re.compile(
+    r"pip3? install (-\S+ )*[\"'\x60]?minigrad\b(?!_)|(?<![\w/.])minigrad\[\w+"
+)
+
+
+def test_no_page_and_no_message_installs_somebody_elses_package(tracked: list[str]) -> None:
+    """On the public index, minigrad is another project. What works is a clone, or a wheel."""
+    for name in tracked:
+        content = (ROOT / name).read_bytes()
+        if b"\0" in content or name == "tests/test_packaging.py":
+            continue
+        for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+            assert not ANOTHER_PROJECT.search(line), f"{name}, line {number}: {line.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pip install minigrad", True),
+        ("pip install 'minigrad[plots]'", True),
+        ("pip install -U minigrad", True),
+        ("needs minigrad[io]", True),
+        ("pip install -e '.[plots]'", False),
+        ("pip install minigrad_batchnorm-0.1.0-py3-none-any.whl[io]", False),
+        ("minigrad-batchnorm[plots]", False),
+    ],
+)
+def test_the_search_for_the_name_finds_it(text: str, found: bool) -> None:
+    assert bool(ANOTHER_PROJECT.search(text)) == found
+
+
+def test_the_pages_name_the_wheel_as_it_is_built(config: configparser.ConfigParser) -> None:
+    name = config["metadata"]["name"].replace("-", "_")
+    wheel = f"{name}-{mg.__version__}-py3-none-any.whl"
+    pages = ["README.md", "docs/gpu.md", "docs/coursework-students.md"]
+    for page in pages:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert wheel in text
+        assert set(re.findall(r"\w+-[\w.]+-py3-none-any\.whl", text)) == {wheel}
+
+
+def test_parts_that_are_loaded_when_they_are_asked_for() -> None:
+    code = """
+import sys, minigrad as mg
+assert "minigrad.data" not in sys.modules and {"data", "testing", "sum"} <= set(dir(mg))
+print(mg.data.load_digits.__name__, mg.testing.gradcheck.__name__, mg.diagnostics.observe.__name__)
+try:
+    mg.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "load_digits gradcheck observe",
+        "module 'minigrad' has no attribute 'nothing'",
+    ]

@@ -31,7 +31,7 @@ try:
     from contenders import OWN, PEERS, missing
     from goals import Result, check, compare, in_threads, size
 except ModuleNotFoundError as error:
-    sys.exit(f"This benchmark needs {error.name}: pip install 'minigrad[bench]'")
+    sys.exit(f"This benchmark needs {error.name}: pip install -e '.[bench]'")
 
 WORKER = Path(__file__).with_name("worker.py")
 SIZES = ("64x32", "128x64", "256x256", "256x512", "512x1024")
@@ -235,7 +235,7 @@ def say(line: str) -> None:
 
 def machine(present: set[str]) -> Result:
     """What the numbers depend on: cores, processor, versions. Nothing that names the machine."""
-    distributions = ["minigrad", "numpy", *sorted(present & {"torch", *PEERS})]
+    distributions = ["minigrad-batchnorm", "numpy", *sorted(present & {"torch", *PEERS})]
     return {
         "cores": _cores(),
         "cpu": _cpu_model(),

@@ -35,7 +35,9 @@ from .library import (
 )
 from .random import (
     default_generator,
+    get_rng_state,
     manual_seed,
+    set_rng_state,
 )
 
 __all__ = [
@@ -60,5 +62,7 @@ __all__ = [
     "import_cupy",
     "set_float32_matmul_precision",
     "default_generator",
+    "get_rng_state",
     "manual_seed",
+    "set_rng_state",
 ]

@@ -44,7 +44,10 @@ def _probe_cuda() -> tuple[bool, str]:
     except ModuleNotFoundError as error:
         if error.name != "cupy":
             return False, f"CuPy is installed but cannot be imported ({error})"
-        return False, "CuPy is not installed (pip install 'minigrad[cuda13]' or 'minigrad[cuda12]')"
+        return (
+            False,
+            "CuPy is not installed (pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]')",
+        )
     except Exception as error:  # whatever a broken installation raises is the reason
         return False, f"CuPy is installed but cannot be imported ({error!r})"
     try:

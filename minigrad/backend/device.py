@@ -56,7 +56,7 @@ _default_device: Device | None = None
 def default_device() -> Device:
     """Where new tensors are made: what ``set_default_device`` said, else the environment variable
     ``MINIGRAD_DEVICE``, else the CPU."""
-    return _default_device or Device(os.environ.get("MINIGRAD_DEVICE", "cpu"))
+    return _default_device or Device(os.environ.get("MINIGRAD_DEVICE") or "cpu")
 
 
 def set_default_device(device: str | None) -> None:

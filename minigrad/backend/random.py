@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 
 from ..events import tell
@@ -30,3 +33,26 @@ def default_generator() -> np.random.Generator:
     if _generator is None:  # made when first asked for: importing numpy.random takes a while
         _generator = np.random.default_rng()
     return _generator
+
+
+def get_rng_state() -> dict[str, Any]:
+    """The state of the generator, to be put back by ``set_rng_state``: numbers in a dict, which
+    ``mg.save`` can write."""
+    return copy.deepcopy(dict(default_generator().bit_generator.state))
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Let the generator go on from a ``state`` of ``get_rng_state``.
+
+    Raises:
+        TypeError, ValueError: it is none. Nothing has changed then.
+    """
+    fresh = np.random.default_rng()
+    try:
+        fresh.bit_generator.state = copy.deepcopy(state)
+    except (KeyError, OverflowError) as error:
+        raise ValueError(
+            f"set_rng_state: the state is not one of get_rng_state ({error})"
+        ) from None
+    global _generator
+    _generator = fresh

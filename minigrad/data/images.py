@@ -208,7 +208,7 @@ def _pooch(caller: str) -> Any:
         raise ModuleNotFoundError(
             f"{caller}: finding or filling the folder for downloads needs pooch, which is not "
             f"installed. Name a folder that has the files (root=...), or: "
-            f"pip install 'minigrad[data]'"
+            f"pip install pooch"
         ) from error
     return pooch
 

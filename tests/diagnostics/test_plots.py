@@ -12,7 +12,7 @@ import pytest
 
 from minigrad.diagnostics import plots, summarize
 
-pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install 'minigrad[plots]'")
+pytest.importorskip("matplotlib", reason="figures need matplotlib, the extra plots")
 
 RUNS = {
     "one": [

@@ -65,7 +65,7 @@ def test_train_eval(gpu: str, example: Callable[[str], Any]) -> None:
 
 def test_vanishing_gradient(gpu: str, example: Callable[[str], Any], tmp_path: Path) -> None:
     for module in ("matplotlib", "rich"):
-        pytest.importorskip(module, reason="the example needs pip install 'minigrad[examples]'")
+        pytest.importorskip(module, reason="the example needs the extra examples")
     script = example("vanishing_gradient")
     found = []
     for device in ("cpu", gpu):

@@ -24,7 +24,7 @@ import minigrad as mg
 from minigrad import nn
 
 for module in ("matplotlib", "rich"):
-    pytest.importorskip(module, reason="the example needs pip install 'minigrad[examples]'")
+    pytest.importorskip(module, reason="the example needs the extra examples")
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ("a. shifted", "b. Xavier")
