@@ -1,14 +1,16 @@
 """What happens inside a network, and why it does not learn.
 
-``observe`` measures layer by layer, ``summary`` counts, ``diagnose`` names what is wrong, ``plots``
-draws. ``plots`` needs matplotlib as soon as it draws something, and is imported on its own:
-``from minigrad.diagnostics import plots``.
+``observe`` measures layer by layer, ``track`` does so over a training run, ``summary`` counts,
+``diagnose`` names what is wrong. ``plots`` draws; it needs matplotlib as soon as it does so, and is
+imported on its own: ``from minigrad.diagnostics import plots``.
 """
 
 from .doctor import KINDS, Finding, Kind, Report, diagnose
+from .history import History
 from .observe import LayerRow, Observation, observe
 from .stats import PERCENTILES, RESPONSIVE, SATURATED, Stats, factor_per_layer, summarize
 from .summary import Summary, SummaryRow, summary
+from .track import track
 
 __all__ = [
     "diagnose",
@@ -16,6 +18,8 @@ __all__ = [
     "Finding",
     "Kind",
     "KINDS",
+    "track",
+    "History",
     "observe",
     "Observation",
     "LayerRow",

@@ -320,6 +320,34 @@ def examination(
     return figure
 
 
+def heat_maps(panels: Mapping[str, Mapping[str, Sequence[float]]], steps: Sequence[int]) -> Any:
+    """Layers from top to bottom, training steps from left to right, one panel per quantity.
+
+    Args:
+        panels: for each quantity the numbers of each layer, one per step. Quantities that are not
+            shares between 0 and 1 are drawn as powers of ten; what is 0 or NaN stays white.
+        steps: the numbers of the steps.
+    """
+    rows = max(len(panels), 1)
+    figure = _figure(8.0, 0.6 + sum(0.9 + 0.11 * len(layers) for layers in panels.values()))
+    axes = figure.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
+    for ax, (name, layers) in zip(axes, panels.items(), strict=False):
+        values = np.array(list(layers.values()), np.float64)
+        shares = name.startswith("share")
+        with np.errstate(all="ignore"):
+            shown = values if shares else np.log10(np.where(values > 0, values, np.nan))
+        limits = {"vmin": 0, "vmax": 1} if shares else {}
+        image = ax.imshow(
+            shown, aspect="auto", interpolation="nearest", cmap="cividis", **limits,
+            extent=(steps[0], steps[-1] + 1, len(layers), 0),
+        )  # fmt: skip
+        ax.set_yticks(np.arange(len(layers)) + 0.5, list(layers), fontsize=6)
+        ax.set_title(name if shares else f"log10 of {name}", fontsize=9)
+        figure.colorbar(image, ax=ax)
+    axes[-1].set_xlabel("training step")
+    return figure
+
+
 # ------------------------------------------------------------------------------ what all share
 
 

@@ -16,12 +16,14 @@ from ..backend import Array, is_array, on_device_of
 from ..core.gradmode import enable_grad
 from ..core.versions import mark_written
 from ..events import tell
+from ..nn.hooks import added
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor
 from .together import Together, alike
 
 Group = dict[str, Any]
+StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 # Options in PyTorch's state dicts that say how it computes, not what.
 HOW_PYTORCH_COMPUTES = {"capturable", "differentiable", "foreach", "fused"}
@@ -57,6 +59,8 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._together: dict[int, Together] = {}  # by the number of the group
+        self._before_step: list[StepHook] = []
+        self._after_step: list[StepHook] = []
         if isinstance(params, Tensor):
             raise TypeError(f"{self.name}: params is one Tensor, expected a list of them: [tensor]")
         if not isinstance(params, Iterable) or hasattr(params, "parameters"):
@@ -145,6 +149,8 @@ class Optimizer:
             f"calls {self.name}.step, whose numbers change from step to step",
             "end the step with backward(), and call it after each replay",
         )
+        for hook in list(self._before_step):
+            hook(self, (closure,), {})
         loss = None
         if closure is not None:
             with enable_grad():
@@ -156,7 +162,19 @@ class Optimizer:
             ):
                 for parameter in parameters:
                     self._step_alone(parameter, group)
+        for hook in list(self._after_step):
+            hook(self, (closure,), {})
         return loss
+
+    def register_step_pre_hook(self, hook: StepHook) -> RemovableHandle:
+        """Have ``hook(optimizer, args, kwargs)`` called before each step. The handle's ``remove``
+        ends it."""
+        return added(self._before_step, hook)
+
+    def register_step_post_hook(self, hook: StepHook) -> RemovableHandle:
+        """Have ``hook(optimizer, args, kwargs)`` called after each step. The handle's ``remove``
+        ends it."""
+        return added(self._after_step, hook)
 
     def _step_alone(self, parameter: Tensor, group: Group) -> None:
         w, g = parameter.array, parameter._grad.array
@@ -195,8 +213,9 @@ class Optimizer:
         return True
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy: without what holds views of the arrays in ``state``."""
-        return {**self.__dict__, "_together": {}}
+        """For pickle and copy: without what holds views of the arrays in ``state``, and without
+        hooks, which look at this optimiser."""
+        return {**self.__dict__, "_together": {}, "_before_step": [], "_after_step": []}
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
         """Change ``w`` in place, given its gradient ``g``; ``state`` is what the last step left.

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -358,3 +359,30 @@ def test_a_model_is_not_its_parameters(params: object) -> None:
         TypeError, match=rf"SGD: params is a {type(params).__name__}, .*\.parameters\(\)"
     ):
         optim.SGD(params, lr=0.1)
+
+
+def test_hooks_run_before_and_after_a_step() -> None:
+    weight = mg.tensor([4.0], requires_grad=True)
+    optimizer, seen = optim.SGD([weight], lr=0.25), []
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda opt, args, kwargs: seen.append((name, opt is optimizer, weight.item()))
+
+    handles = [
+        optimizer.register_step_pre_hook(note("before")),
+        optimizer.register_step_post_hook(note("after")),
+    ]
+    (weight * weight).sum().backward()
+    optimizer.step()
+    assert seen == [("before", True, 4.0), ("after", True, 2.0)]
+    copy.deepcopy(optimizer).step()  # hooks look at this optimiser and not at copies of it
+    for handle in handles:
+        handle.remove()
+    optimizer.step()
+    assert len(seen) == 2
+
+
+def test_a_hook_that_is_no_function_is_refused() -> None:
+    optimizer = optim.SGD([mg.tensor([4.0], requires_grad=True)], lr=0.25)
+    with pytest.raises(TypeError, match="hook: got a int"):
+        optimizer.register_step_pre_hook(3)

@@ -10,7 +10,7 @@ it was.
 
 from .diagnose import diagnose
 from .finding import Finding
-from .kinds import KINDS, Kind
+from .kinds import KINDS, ORDER, Kind
 from .report import Report
 
-__all__ = ["diagnose", "Report", "Finding", "Kind", "KINDS"]
+__all__ = ["diagnose", "Report", "Finding", "Kind", "KINDS", "ORDER"]

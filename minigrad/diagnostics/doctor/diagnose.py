@@ -13,7 +13,7 @@ from ...tensor import Tensor
 from . import fit, normalization, numbers, remedies, signal, training, units
 from .examine import Examination, examine
 from .finding import Finding
-from .kinds import KINDS, ORDER
+from .kinds import ORDER
 from .patient import Loss, Patient, Step, undisturbed
 from .report import Report
 
@@ -165,7 +165,7 @@ class _Round:
             f"{course.losses[-1]:.4g}"
         )
         self.add(training.habits(course))
-        explained = {kind for f in self.findings for kind in KINDS[f.kind].explains}
+        explained = {kind for f in self.findings for kind in f.explains}
         if not {"rate-too-high", "rate-too-low"} <= explained:
             self.add(training.rates(patient, course, self.steps))
 
@@ -179,7 +179,7 @@ class _Round:
                 f"the same: large weights saturate, and amplify on the way back (vg-9)."
             )
         for below, above in zip(seen.layers, seen.layers[1:], strict=False):
-            bias = getattr(below.module, "bias", None)
+            bias = vars(below.module).get("bias")
             if below.weight is not None and bias is not None and above.batch and above.training:
                 self.notes.append(
                     f"the bias of {below} does nothing: the BatchNorm after it takes every shift "
@@ -198,7 +198,7 @@ class _Round:
         return any(finding.kind in kinds for finding in self.findings)
 
     def written(self, seen: Examination) -> Report:
-        explained = {kind for f in self.findings for kind in KINDS[f.kind].explains}
+        explained = {kind for f in self.findings for kind in f.explains}
         left = [f for f in self.findings if f.kind not in explained]
         left.sort(key=lambda f: ORDER[f.kind])
         return Report.of(left, self.notes, self.looked_at, seen, self.course)

@@ -93,7 +93,7 @@ class Layer:
     @property
     def weight(self) -> Array | None:
         """Its weight matrix, if it has one."""
-        weight = getattr(self.module, "weight", None)
+        weight = vars(self.module).get("weight")
         return weight.array if isinstance(weight, Tensor) and weight.ndim >= 2 else None
 
     @property
@@ -229,7 +229,7 @@ def _attach(model: Module, seen: Examination, called: set[str]) -> None:
         if next(iter(module.children()), None) is None:
             layer = Layer(name, module, module.training, next_order())
             layer.input = values(inputs[0]) if inputs else None
-            if hasattr(module, "running_mean") and inputs and isinstance(inputs[0], Tensor):
+            if "running_mean" in vars(module) and inputs and isinstance(inputs[0], Tensor):
                 layer.batch = channels(inputs[0].array)
             seen.layers.append(layer)
 

@@ -31,6 +31,11 @@ class Finding:
         return KINDS[self.kind].remedy
 
     @property
+    def explains(self) -> tuple[str, ...]:
+        """The kinds that are its consequences."""
+        return KINDS[self.kind].explains
+
+    @property
     def see(self) -> str:
         """Where to read on."""
         further = KINDS[self.kind].see

@@ -43,7 +43,7 @@ PASSES = 8
 def norms(model: Module) -> dict[str, Module]:
     """The layers with running statistics, by their names."""
     named = model.named_modules()
-    return {n: m for n, m in named if getattr(m, "running_mean", None) is not None}
+    return {n: m for n, m in named if vars(m).get("running_mean") is not None}
 
 
 def find(seen: Examination, patient: Patient) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def refused(seen: Examination) -> Iterator[Finding]:
     if not isinstance(seen.error, ValueError) or not seen.at_fault:
         return
     module, row = seen.module(seen.at_fault), seen.layers[-1]
-    if getattr(module, "running_mean", None) is not None and row.batch.get("count") == 1:
+    if vars(module).get("running_mean") is not None and row.batch.get("count") == 1:
         evidence = f"{row} has one value per channel, and one value has no variance."
         yield Finding("batch-too-small", (row.name,), evidence, {"values": 1})
 

@@ -105,7 +105,7 @@ class _Watch:
                 hook = self._arrives(name, parameter)
                 self.handles.append(parameter.register_hook(hook))
         for name, module in trial.model.named_modules():
-            if getattr(module, "running_mean", None) is not None:
+            if vars(module).get("running_mean") is not None:
                 self.handles.append(module.register_forward_hook(self._called(name)))
 
     def _arrives(self, name: str, parameter: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import diagnostics, nn
 from minigrad.diagnostics import observe
 from minigrad.diagnostics.plots import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, _figure, _tidy
 from tests.diagnostics.ward import healthy, parts, sick
@@ -215,9 +215,26 @@ def numbers() -> Any:
     return figure
 
 
+def track() -> Any:
+    figure = _figure(9.6, 3.2)
+    for ax, norm in zip(figure.subplots(1, 2, sharey=True), (None, nn.BatchNorm1d), strict=True):
+        case = made(lambda n=norm: sick.D(parts.mlp(64, 10, 20, 32, nn.Sigmoid, parts.xavier, n)))
+        with diagnostics.track(case.model, case.optimizer, every=5) as history:
+            losses(case, 300)
+        image = ax.imshow(
+            np.log10(history.table("gradient")), aspect="auto", cmap="cividis", vmin=-13, vmax=0,
+            extent=(0, 300, 21.5, 0.5),
+        )  # fmt: skip
+        ax.set_title("with BatchNorm" if norm else "without", fontsize=10)
+        ax.set_xlabel("step")
+    figure.axes[0].set_ylabel("layer")
+    figure.colorbar(image, ax=figure.axes, label="log10 |dL/dW|")
+    return figure
+
+
 def main() -> None:
     """Draw them all."""
-    for draw in (signal, units, fit, steps, batchnorm, numbers):
+    for draw in (signal, units, fit, steps, batchnorm, numbers, track):
         draw().savefig(IMAGES / f"diagnosis-{draw.__name__}.png", dpi=90)
 
 
