@@ -89,7 +89,7 @@ def speak(terms: Terms, factors: Factors, cases: Sequence[Case]) -> str | None:
             f"the {ORDINALS[k]} ({name}) with factor {described[name]}"
             for k, name in enumerate(own)
         )
-        start = f"of the {count(terms.own)} terms of {terms.result}, yours has {listed}"
+        start = f"Of the {count(terms.own)} terms of {terms.result}, yours has {listed}"
     for name in others:
         start += f"; and besides, with factor {described[name]}, {name}"
     if terms.should != "1.00":

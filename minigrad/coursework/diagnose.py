@@ -94,10 +94,18 @@ def recognise(
         explained = [left.intersection(m.results) for _, m in matches]
         widest = max(explained, key=len)
         alike = [pair for pair, e in zip(matches, explained, strict=True) if e == widest]
+        impossible = [failures(prepared.wrong(m), cases[min(widest)]) for _, m in alike]
+        alike = [p for p, n in zip(alike, impossible, strict=True) if n == max(impossible)]
         nearest = min(d for d, _ in alike)
         results = tuple(name for name in prepared.question.results if name in widest)
         yield together([m for d, m in alike if d <= 1e4 * nearest + 1e-7], results)
         left -= widest
+
+
+def failures(wrong: list[Results | None], cases: list[Case]) -> int:
+    """On how many of the probes that gave no result a mistake cannot be computed either."""
+    answered = {c.probe for c in cases}
+    return sum(values is None for k, values in enumerate(wrong) if k not in answered)
 
 
 def distance(mistake: Mistake, wrong: list[Results | None], cases: dict[str, list[Case]]) -> float:
@@ -147,14 +155,14 @@ def unnamed(question: Question, name: str, cases: list[Case]) -> Finding:
             return Finding(
                 "form",
                 (name,),
-                f"{name}{list(index)} is {case.got[index]}, expected {case.want[index]:.6g}"
+                f"{name}{place(index)} is {case.got[index]}, expected {case.want[index]:.6g}"
                 f"{at_input(case, index)}",
             )
     for terms in question.terms:
         if terms.result == name:
             text = decompose.explain(terms, [(c.inputs, c.got) for c in cases])
             if text is not None:
-                return Finding("terms", (name,), text[0].upper() + text[1:])
+                return Finding("terms", (name,), text)
     return Finding("evidence", (name,), evidence(question, name, cases))
 
 
@@ -163,10 +171,7 @@ def evidence(question: Question, name: str, cases: list[Case]) -> str:
     off = [c for c in cases if not c.right]
     case = max(off, key=lambda c: misfit(c.got, c.want, c.noise))
     index = worst_index(case.got, case.want)
-    text = (
-        f"{name}{list(index) if index else ''} is {case.got[index]:.6g}, "
-        f"expected {case.want[index]:.6g}"
-    )
+    text = f"{name}{place(index)} is {case.got[index]:.6g}, expected {case.want[index]:.6g}"
     if question.loss is not None and name in question.slopes:
         slope = numerical_slope(question, question.slopes[name], case.inputs, index)
         text += f" (the slope measured there is {slope:.6g})"
@@ -252,6 +257,11 @@ def shapes(inputs: Inputs) -> str:
         elif isinstance(value, tuple):
             words.append(f"{name} {value}")
     return ", ".join(words)
+
+
+def place(index: tuple[int, ...]) -> str:
+    """The index in brackets; nothing for a single number."""
+    return str(list(index)) if index else ""
 
 
 def at_input(case: Case, index: tuple[int, ...]) -> str:

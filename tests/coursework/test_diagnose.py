@@ -258,3 +258,23 @@ def test_a_process_that_died_is_told(kit):
     (finding,) = diagnose(ready, [dead] * len(ready.calls))
     assert finding.stage == "form"
     assert "exit code 3" in finding.text
+
+
+def test_the_name_of_a_result_keeps_its_small_letter(kit):
+    """dbias is a variable's name, also at the beginning of a sentence."""
+    (finding,) = kit.judge(lambda dy, x, w: (dy @ w, dy.T @ x, 3 * dy.sum(0)), "linear_backward")
+    assert finding.text.startswith("dbias should be one term")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_guarded_logarithm_is_named_with_every_seed(kit, seed):
+    """It is right for ordinary logits: only a label whose probability is 0 shows it."""
+
+    def loss(logits, labels):
+        e = np.exp(logits - logits.max(1, keepdims=True))
+        p = e / e.sum(1, keepdims=True)
+        return -np.log(p[np.arange(len(p)), labels] + 1e-9).mean()
+
+    (finding,) = kit.judge(loss, "softmax_cross_entropy", seed)
+    assert set(finding.keys) == {"C19"}
+    assert "1e-09" in finding.text

@@ -222,6 +222,14 @@ def as_an_affine_map(x, gamma, beta, running_mean, running_var, eps):
 
 
 @variant("batch_norm_backward")
+def with_the_third_power(dy, x, gamma, eps):
+    c = x - x.mean(0)
+    r = (x.var(0) + eps) ** -0.5
+    dx = gamma * r * (dy - dy.mean(0)) - gamma * r**3 * c * (dy * c).mean(0)
+    return dx, (dy * c).sum(0) * r, dy.sum(0)
+
+
+@variant("batch_norm_backward")
 def with_the_term_that_is_zero(dy, x, gamma, eps):
     """dmu also through var, which adds -2 dvar mean(x - mu) = 0 (as in the paper)."""
     n, mu = len(x), x.mean(0)

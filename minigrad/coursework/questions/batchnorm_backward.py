@@ -102,14 +102,9 @@ DX = tuple(
 SEE_STATISTICS = "BatchNorm, forward: the statistics that backward uses again"
 
 BOTH = tuple(
-    Mistake(
-        key,
-        ("dx", "dgamma"),
-        edited(edit, ("dx", "dgamma")),
-        text,
-        SEE_STATISTICS,
-    )
+    Mistake(key, results, edited(edit, results), text, SEE_STATISTICS)
     for key, (edit, text) in STATISTICS.items()
+    for results in (("dx", "dgamma"), ("dgamma",))  # dx may have a mistake of its own besides
 )
 
 
@@ -280,6 +275,7 @@ def factors(dy: Array, x: Array, gamma: Array, eps: float) -> dict[str, Any]:
         "gamma": gamma,
         "sqrt(var + eps)": 1 / r,
         "(var + eps)": r**-2,
+        "(var + eps)^(3/2)": r**-3,
         "gamma/sqrt(var + eps)": gamma * r,
     }
 

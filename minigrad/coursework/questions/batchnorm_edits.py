@@ -133,6 +133,12 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
         "6",
         "The variance term has a factor 1/sqrt(var + eps) too many.",
     ),
+    "B50": (
+        {"var_factor": lambda s: s.r**2},
+        "4 to 7",
+        "The variance term has r^3 = (var + eps)^(-3/2) before x_hat; one r belongs there. The "
+        "power 3 belongs to c = x - mu: r^3 c mean(dy c) equals r x_hat mean(dy x_hat).",
+    ),
     "B13": (
         {"var": lambda s: (s.dy * s.x).mean(0), "along": lambda s: s.x},
         "4 and 7",
@@ -169,6 +175,20 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
         "7",
         "The variance path has 1/(N - 1). The variance that normalises the batch is divided by N; "
         "N - 1 belongs to the running variance only.",
+    ),
+    "B15m": (
+        {"mean_factor": lambda s: s.n / (s.n - 1)},
+        "10",
+        "The mean path has 1/(N - 1). mu is a mean over N values, so each x has a share of 1/N.",
+    ),
+    "B49": (
+        {
+            "mean_factor": lambda s: s.n / (s.n - 1),
+            "var_factor": lambda s: s.n / (s.n - 1),
+        },
+        "7 and 10",
+        "Both means in dx are divided by N - 1. The mu and the var that normalise the batch are "
+        "divided by N; N - 1 belongs to the running variance only.",
     ),
     "B16": (
         {"var_factor": lambda s: 2.0},
@@ -335,6 +355,15 @@ STATISTICS: dict[str, tuple[dict[str, Piece], str]] = {
     "E02": (
         {"statistics": with_statistics(lambda x, eps: (x.mean(0), x.var(0), 1 / (x.std(0) + eps)))},
         "eps is added outside the root in backward. In forward it stands inside.",
+    ),
+    "E06": (
+        {
+            "statistics": with_statistics(
+                lambda x, eps: (x.mean(0), x.var(0, ddof=1), 1 / (x.std(0, ddof=1) + eps))
+            )
+        },
+        "Two things at once, when you compute x_hat again. (1) The variance is divided by N - 1; "
+        "forward normalised with N. (2) eps is added outside the root; in forward it is inside.",
     ),
     "E03": (
         {"statistics": with_statistics(lambda x, eps: (x.mean(0), x.var(0), 1 / (x.var(0) + eps)))},

@@ -70,6 +70,12 @@ TRAIN_Y = table(
         "that hardly varies it is a different function.",
     ),
     (
+        "F21",
+        hats(lambda x, eps: (x - x.mean(0)) / (x.std(0, ddof=1) + eps)),
+        "Two things at once. (1) You divide the sum of squares by N - 1; BatchNorm normalises with "
+        "the variance divided by N. (2) eps is added outside the root; it belongs inside.",
+    ),
+    (
         "F03",
         hats(lambda x, eps: (x - x.mean(0)) / x.std(0)),
         "eps is missing. It keeps a feature that hardly varies from being divided by nearly zero.",

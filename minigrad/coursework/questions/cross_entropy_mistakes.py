@@ -21,6 +21,60 @@ def mean_log(probability: Rule) -> Rule:
     return lambda logits, labels: -picked(np.log(probability(logits)), labels).mean()
 
 
+def columns_together(logits: Array) -> Array:
+    """Each row's largest logit taken away, but the sums run over the batch: axis 0 for axis 1."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=0)
+
+
+def column_shifted(logits: Array) -> Array:
+    """The softmax of logits from which each column's largest was taken away."""
+    return overflowing(logits - logits.max(axis=0))
+
+
+def column_shifted_log(logits: Array) -> Array:
+    """Its logarithm, with the subtraction done on paper."""
+    shifted = logits - logits.max(axis=0)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+SMALL = [*(10.0**-k for k in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)),
+    1e-20, 1e-30, 1e-37, 1e-38, 1e-45, 1e-100, 1e-300,
+    *(float(limit) for kind in ("f4", "f8") for limit in (np.finfo(kind).eps, np.finfo(kind).tiny)),
+]  # fmt: skip
+"""The small numbers that people write inside a logarithm."""
+
+ON_PAPER = (
+    "Take the logarithm of the softmax on paper instead: z_t - log sum e^z, with the largest logit "
+    "of the row subtracted first."
+)
+
+
+def guarded(small: float) -> tuple[tuple[str, Rule, str], ...]:
+    """log(p + small) and log(max(p, small)): for most p, nobody can tell them apart."""
+    text = (
+        f"You add {small:.3g} inside the logarithm, or replace smaller probabilities by it. The "
+        f"loss stays finite, but it is wrong: it cannot exceed {-np.log(small):.1f}. {ON_PAPER}"
+    )
+    return (
+        ("C19", mean_log(lambda logits: softmax(logits) + small), text),
+        ("C19", mean_log(lambda logits: np.maximum(softmax(logits), small)), text),
+    )
+
+
+OVER_THE_BATCH = (
+    "The softmax runs over the batch instead of the classes: your columns add up to 1, and the "
+    "rows should."
+)
+COLUMN_SHIFT = (
+    "You subtract the largest logit of each column (axis 0). The softmax of a row stays the same "
+    "only if one number is subtracted from the whole row: its largest logit, axis 1."
+)
+WHOLE_COLUMNS = (
+    "[:, labels] takes whole columns: every sample gets the labels of all samples. Take one number "
+    "from each row, with [np.arange(N), labels]."
+)
+
 FORWARD = table(
     "cross-entropy, forward: -log softmax at the label, averaged over the batch",
     "loss",
@@ -45,14 +99,19 @@ FORWARD = table(
     (
         "C9",
         lambda logits, labels: -picked(log_softmax(logits.T).T, labels).mean(),
-        "The softmax runs over the batch instead of the classes: your columns add up to 1, and "
-        "the rows should.",
+        OVER_THE_BATCH,
     ),
+    ("C9", mean_log(lambda logits: softmax(logits, axis=0)), OVER_THE_BATCH),
+    ("C9", mean_log(lambda logits: overflowing(logits.T).T), OVER_THE_BATCH),
+    ("C9", mean_log(columns_together), OVER_THE_BATCH),
     (
         "C9",
-        mean_log(lambda logits: softmax(logits, axis=0)),
-        "The softmax runs over the batch instead of the classes: your columns add up to 1, and "
-        "the rows should.",
+        lambda logits, labels: (
+            np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(0))[labels]
+            + logits.max(1)
+            - picked(logits, labels)
+        ).mean(),
+        OVER_THE_BATCH,
     ),
     (
         "C13",
@@ -109,12 +168,29 @@ FORWARD = table(
         "You subtract the largest of all logits. A row that lies far below it underflows to 0/0: "
         "subtract each row's own largest.",
     ),
+    *(row for small in SMALL for row in guarded(small)),
     (
-        "C19",
-        lambda logits, labels: -np.log(picked(softmax(logits), labels) + 1e-7).mean(),
-        "You add 1e-7 inside the logarithm. It keeps the loss finite by making it wrong: it "
-        "cannot exceed 16.1. Take the logarithm of the softmax on paper instead: z_t - log sum "
-        "e^z, with the largest logit subtracted.",
+        "C36",
+        mean_log(softmax),
+        "The softmax is right, but a probability such as e^-1000 becomes 0 in floating point, and "
+        f"log 0 is minus infinity. {ON_PAPER}",
+    ),
+    ("C34", mean_log(column_shifted), COLUMN_SHIFT),
+    (
+        "C34",
+        lambda logits, labels: -picked(column_shifted_log(logits), labels).mean(),
+        COLUMN_SHIFT,
+    ),
+    (
+        "C33",
+        lambda logits, labels: -log_softmax(logits)[:, labels].mean(),
+        WHOLE_COLUMNS,
+    ),
+    ("C33", lambda logits, labels: -np.log(softmax(logits))[:, labels].mean(), WHOLE_COLUMNS),
+    (
+        "C33",
+        lambda logits, labels: -log_softmax(logits)[:, labels].sum() / len(labels),
+        WHOLE_COLUMNS,
     ),
     (
         "C20",
@@ -222,11 +298,24 @@ BACKWARD = table(
         "You use the sigmoid of each logit where the softmax of the row belongs: your rows do not "
         "add up to 0.",
     ),
+    ("C9b", backward(lambda logits: softmax(logits, axis=0)), OVER_THE_BATCH),
+    ("C9b", backward(lambda logits: overflowing(logits.T).T), OVER_THE_BATCH),
+    ("C9b", backward(columns_together), OVER_THE_BATCH),
+    ("C35", backward(column_shifted), COLUMN_SHIFT),
+    ("C35", backward(lambda logits: np.exp(column_shifted_log(logits))), COLUMN_SHIFT),
     (
-        "C9b",
-        backward(lambda logits: softmax(logits, axis=0)),
-        "The softmax runs over the batch instead of the classes: the columns of your p add up to "
-        "1, and the rows should.",
+        "C32",
+        lambda dloss, logits, labels: (
+            dloss * (softmax(logits) - hot(logits, labels).max(axis=0)) / len(labels)
+        ),
+        WHOLE_COLUMNS,
+    ),
+    (
+        "C32",
+        lambda dloss, logits, labels: (
+            dloss * (softmax(logits) - hot(logits, labels).sum(axis=0)) / len(labels)
+        ),
+        WHOLE_COLUMNS,
     ),
     (
         "C10",

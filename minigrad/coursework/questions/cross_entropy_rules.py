@@ -36,8 +36,11 @@ def forward_probes(rng: np.random.Generator) -> list[Inputs]:
         {"logits": rng.normal(0, spread, (n, c)) + shift, "labels": rng.integers(0, c, n)}
         for n, c, spread, shift in [(6, 4, 2, 1), (3, 3, 1.5, 0), (1, 5, 1, -2), (5, 2, 2, 0.5)]
     ]
-    large = rng.choice([-1000.0, -985.0, 990.0, 1000.0], (4, 5)) + rng.normal(0, 2, (4, 5))
-    probes.append({"logits": large, "labels": rng.integers(0, 5, 4)})
+    large = rng.choice([-1000.0, -985.0, 990.0, 1000.0], (4, 5))
+    large[0, :2] = -1000, 1000
+    labels = rng.integers(0, 5, 4)
+    labels[0] = 0  # a label whose probability is 0 in floating point, whatever the seed
+    probes.append({"logits": large + rng.normal(0, 2, (4, 5)), "labels": labels})
     levels = np.array([[1000.0], [0.0], [-1000.0]])
     probes.append({"logits": rng.normal(0, 2, (3, 4)) + levels, "labels": rng.integers(0, 4, 3)})
     return probes

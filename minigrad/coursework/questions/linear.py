@@ -46,6 +46,11 @@ def backward_probes(rng: np.random.Generator) -> list[Inputs]:
     ]
 
 
+def square(weight: Array) -> bool:
+    """Whether there are as many inputs as outputs."""
+    return weight.shape[0] == weight.shape[1]
+
+
 FORWARD = table(
     "lin-1: y_no = sum_i x_ni W_oi + b_o",
     "y",
@@ -70,6 +75,13 @@ FORWARD = table(
         "L15",
         lambda x, weight, bias: x @ weight.T - bias,
         "The bias is subtracted.",
+    ),
+    (
+        "L27",
+        lambda x, weight, bias: x @ (weight if square(weight) else weight.T) + bias,
+        "Where the weight is square, you do not transpose it. Both products are possible there, "
+        "so the shapes cannot tell you which one is right. Its shape is (out, in), so forward "
+        "multiplies by its transpose, for every shape.",
     ),
 )
 
@@ -105,6 +117,18 @@ DX = table(
         "L24",
         lambda dy, x, weight: (dy @ weight).T,
         "dx is transposed: it must have the shape of x, one row per sample.",
+    ),
+    (
+        "L25",
+        lambda dy, x, weight: dy,
+        "dx is dy itself: the weight is missing. x_ni reaches every output o with the factor W_oi.",
+    ),
+    (
+        "L26",
+        lambda dy, x, weight: dy @ (weight.T if square(weight) else weight),
+        "Where the weight is square, you multiply by its transpose. Both products are possible "
+        "there, so the shapes cannot tell you which one is right. Backward multiplies by the "
+        "weight as it stands, for every shape.",
     ),
 )
 

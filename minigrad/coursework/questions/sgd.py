@@ -1,8 +1,9 @@
 """Task 8: gradient descent with momentum, judged by where several steps lead.
 
 One step does not tell a rule with momentum from one without; so the child makes several steps, and
-feeds back the velocity that the student returned. What the velocity holds is the student's
-business: with a constant learning rate it may contain it or not.
+feeds back the velocity that the student returned. The velocity itself is not judged. It may contain
+the learning rate (v <- m v + lr grad, w <- w - v): while the rate is constant, the weights are the
+same. The task says so.
 """
 
 from collections.abc import Callable

@@ -155,6 +155,18 @@ BACKWARD = table(
         "The quotient rule is right, but e^-x overflows for very negative x and gives NaN. "
         "Write the slope with y, which you are given.",
     ),
+    (
+        "S19",
+        lambda dy, y, x: dy * y * (1 - x),
+        "You use y (1 - x): x stands in the second factor, and the output y belongs there too. "
+        "The slope is y (1 - y).",
+    ),
+    (
+        "S20",
+        lambda dy, y, x: dy * x * (1 - y),
+        "You use x (1 - y): x stands in the first factor, and the output y belongs there too. "
+        "The slope is y (1 - y).",
+    ),
 )
 
 
