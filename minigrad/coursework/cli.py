@@ -113,14 +113,19 @@ def show_printed(verdicts: Sequence[Verdict]) -> None:
 def grade(options: argparse.Namespace, course: Course) -> int:
     """Grade submissions and write the files that are asked for."""
     tasks = chosen(course, options.task, None)
-    submissions = grading.find_submissions(options.submissions, course)
-    if options.gradescope and len(submissions) > 1:
-        raise ValueError(
-            f"--gradescope writes the results of one submission, and {options.submissions} holds "
-            f"{len(submissions)}; give the folder of one student"
+    if options.jobs < 1:
+        raise ValueError(f"--jobs is {options.jobs}; expected 1 or more submissions at a time")
+    try:
+        submissions = grading.find_submissions(
+            options.submissions, course, one=options.gradescope is not None
         )
+    except ValueError as error:
+        # Gradescope shows a student nothing but this file.
+        unjudged = [grading.unjudged(task, str(error)) for task in tasks]
+        report.write(options.gradescope, report.as_gradescope(unjudged))
+        raise
     seed = grading.hidden_seed() if options.hidden_seed is None else options.hidden_seed
-    graded = with_progress(submissions, course, tasks, seed)
+    graded = with_progress(submissions, course, tasks, seed, options.jobs)
     if options.out:
         report.write(options.out, report.as_csv(graded))
     if options.gradescope:
@@ -140,12 +145,12 @@ def grade(options: argparse.Namespace, course: Course) -> int:
 
 
 def with_progress(
-    submissions: dict[str, Path], course: Course, tasks: Sequence[Task], seed: int
+    submissions: dict[str, Path], course: Course, tasks: Sequence[Task], seed: int, jobs: int
 ) -> dict[str, list[Verdict]]:
     """Grade with a progress bar on the terminal, if there is one."""
     screen = console(sys.stderr)
     if screen is None or not screen.is_terminal:
-        return grading.grade(submissions, course, tasks, seed)
+        return grading.grade(submissions, course, tasks, seed, jobs=jobs)
     from rich.progress import Progress
 
     with Progress(console=screen, transient=True) as progress:
@@ -154,7 +159,7 @@ def with_progress(
         def seen(student: str, verdict: Verdict) -> None:
             progress.update(bar, advance=1, description=report.clean(student))
 
-        return grading.grade(submissions, course, tasks, seed, seen)
+        return grading.grade(submissions, course, tasks, seed, seen, jobs)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -183,6 +188,13 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--junit", type=Path, help="results as JUnit's XML")
     three.add_argument(
         "--hidden-seed", type=int, help="of the random inputs (default: another one every time)"
+    )
+    three.add_argument(
+        "--jobs",
+        type=int,
+        default=grading.cores(),
+        metavar="N",
+        help="how many submissions are judged at the same time (default: one per core)",
     )
     for command in (two, three):
         command.add_argument(

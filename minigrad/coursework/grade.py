@@ -1,11 +1,14 @@
-"""Grade a folder of submissions: each student in processes of their own, one after the other."""
+"""Grade a folder of submissions: each student in processes of their own, several at a time."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .files import code_in, files_in, folders_in
 from .form import Finding
-from .judge import Outcome, Verdict, judge_folder
+from .judge import Judge, Outcome, Verdict
 from .questions import QUESTIONS
 from .tasks import Course, Task
 
@@ -17,32 +20,50 @@ FENCES = {
 """What it means where a fence does not stand."""
 
 
-def find_submissions(folder: Path, course: Course) -> dict[str, Path]:
-    """Student -> folder of files. ``folder`` may also be one submission.
+def find_submissions(folder: Path, course: Course, one: bool = False) -> dict[str, Path]:
+    """Student -> folder with the files.
+
+    ``folder`` holds a folder for each student, or it is one submission itself. With ``one``, it is
+    one submission in any case; its files may lie one folder further down. A submission without a
+    single file of the course is graded all the same: with zero points, and a text that says why.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such folder, or nothing in it.
+        ValueError: with ``one``, the files lie in several folders.
     """
     files = {task.file for task in course.tasks}
 
     def holds(place: Path) -> bool:
-        return any((place / name).is_file() for name in files)
+        return bool(files & files_in(place))
 
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
+    places = folders_in(folder)
     if holds(folder):
         return {folder.resolve().name: folder}
-    found = {}
-    for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()):
-        inner = [place, *sorted(p for p in place.iterdir() if p.is_dir() and not p.is_symlink())]
-        # A student without a single file is graded all the same: with zero points, not left out.
-        found[place.name] = next((p for p in inner if holds(p)), place)
-    if not found:
+    if one:
+        places = [p for p in places if holds(p)]
+        if len(places) > 1:
+            raise ValueError(
+                f"files of the course lie in several folders: {', '.join(p.name for p in places)}; "
+                f"expected the folder of one student"
+            )
+        return {folder.resolve().name: next(iter(places), folder)}
+    if any(code_in(folder, depth=0)) or (not places and files_in(folder)):
+        return {folder.resolve().name: folder}
+    if not places:
         raise FileNotFoundError(
             f"{folder} holds no submissions: expected a folder for each student, with files such "
             f"as {min(files)} in it"
         )
-    return found
+
+    def place_of_files(place: Path) -> Path:
+        try:
+            return next(filter(holds, [place, *folders_in(place)]), place)
+        except OSError:  # it cannot be read: the student's verdicts will say so
+            return place
+
+    return {p.name: place_of_files(p) for p in places}
 
 
 def grade(
@@ -51,22 +72,49 @@ def grade(
     tasks: Sequence[Task],
     seed: int,
     seen: Callable[[str, Verdict], None] = lambda student, verdict: None,
+    jobs: int = 1,
 ) -> dict[str, list[Verdict]]:
-    """The verdicts of every student. What goes wrong with one costs no other."""
-    graded: dict[str, list[Verdict]] = {}
-    for student, folder in submissions.items():
-        graded[student] = []
+    """The verdicts of every student, in the order of ``submissions``.
 
-        def note(verdict: Verdict, student: str = student) -> None:
+    What goes wrong with one student costs no other. ``jobs`` students are judged at the same time,
+    each in processes of their own. ``seen`` is called in several threads.
+    """
+    graded: dict[str, list[Verdict]] = {student: [] for student in submissions}
+    judges = {s: Judge(folder, course, seed, isolate=True) for s, folder in submissions.items()}
+
+    def grade_one(student: str) -> None:
+        def note(verdict: Verdict) -> None:
             graded[student].append(verdict)
             seen(student, verdict)
 
-        try:
-            judge_folder(folder, course, tasks, seed, isolate=True, seen=note)
-        except OSError as error:  # a submission that cannot be read; not the others' fault
-            for task in tasks[len(graded[student]) :]:
-                note(unjudged(task, f"could not be judged: {error}"))
+        with judges[student] as judge:
+            try:
+                for task in tasks:
+                    note(judge.judge(task))
+            except OSError as error:  # a submission that cannot be read; not the others' fault
+                for task in tasks[len(graded[student]) :]:
+                    note(unjudged(task, f"could not be judged: {error}"))
+
+    # Threads are enough: most of the time is spent in the students' processes.
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for waiting in [pool.submit(grade_one, student) for student in submissions]:
+            waiting.result()
+    except BaseException:  # Ctrl-C, most of all: let no student's process run on
+        pool.shutdown(wait=False, cancel_futures=True)
+        for judge in judges.values():
+            judge.stop()
+        raise
+    finally:
+        pool.shutdown()
     return graded
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def unjudged(task: Task, why: str) -> Verdict:

@@ -1,5 +1,6 @@
 """From a folder of a student's files to verdicts: one per task, with points and findings."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -8,12 +9,13 @@ from typing import Any
 
 from .child.wire import Reply
 from .diagnose import diagnose
+from .files import files_in, missing
 from .form import Finding
 from .prepared import Prepared
 from .questions import QUESTIONS, finale
 from .questions.base import Question
 from .rules import complaint
-from .sandbox import Child
+from .sandbox import Child, kill
 from .tasks import Course, Task
 
 
@@ -64,10 +66,16 @@ class Verdict:
 
     @property
     def missing(self) -> bool:
-        """Nothing of it has been written yet."""
+        """The file is not there, or no function in it has been written yet."""
         return all(
             o.findings and all(f.stage == "missing" for f in o.findings) for o in self.outcomes
         )
+
+    @property
+    def gap(self) -> str:
+        """What is missing, in words."""
+        findings = [f for o in self.outcomes for f in o.findings]
+        return next((f.text for f in findings if not f.results), "not implemented yet")
 
     @property
     def keys(self) -> list[str]:
@@ -77,7 +85,7 @@ class Verdict:
     def lines(self) -> list[str]:
         """The diagnosis, one line per finding."""
         if self.missing:
-            return [f'Task {self.task.number}, "{self.task.title}", is not implemented yet.']
+            return [f'Task {self.task.number}, "{self.task.title}": {self.gap}.']
         found = []
         for outcome in self.outcomes:
             for f in outcome.findings:
@@ -90,6 +98,14 @@ class Verdict:
             if outcome.note and any(f.stage != "named" for f in outcome.findings):
                 found.append(f"{outcome.question.name}, gradcheck says: {outcome.note}")
         return found
+
+
+DIAGNOSING = threading.Lock()
+"""Questions remember what their mistakes give; so one thread at a time diagnoses."""
+
+
+class Stopped(Exception):
+    """Judging was stopped from another thread."""
 
 
 @cache
@@ -107,6 +123,7 @@ class Judge:
     def __init__(self, folder: Path, course: Course, seed: int, isolate: bool = False) -> None:
         self.folder, self.course, self.seed, self.isolate = folder, course, seed, isolate
         self.children: dict[bool, Child] = {}
+        self.stopped = False
 
     def __enter__(self) -> "Judge":
         return self
@@ -120,8 +137,18 @@ class Judge:
             child.close()
         self.children.clear()
 
+    def stop(self) -> None:
+        """End the judging, from another thread: ``judge`` raises ``Stopped``."""
+        self.stopped = True
+        for child in list(self.children.values()):
+            kill(child.process)
+
     def judge(self, task: Task) -> Verdict:
-        """The verdict on one task."""
+        """The verdict on one task.
+
+        Raises:
+            Stopped: ``stop`` was called.
+        """
         refused = self.refused(task)
         if refused is not None:
             return Verdict(
@@ -138,8 +165,9 @@ class Judge:
 
     def refused(self, task: Task) -> Finding | None:
         """Why the file is not run at all."""
-        if not (self.folder / task.file).is_file():
-            return Finding("missing", (), f"there is no file {task.file}")
+        if task.file not in files_in(self.folder):
+            files = {t.file for t in self.course.tasks}
+            return Finding("missing", (), missing(self.folder, task.file, files))
         found = complaint(self.folder, task.file, self.course.allowed_imports(task))
         return None if found is None else Finding("form", (), found)
 
@@ -149,12 +177,16 @@ class Judge:
         if known is None or known.dead is not None:
             if known is not None:
                 known.close()
+            if self.stopped:
+                raise Stopped
             self.children[engine] = Child(self.folder, self.course.limits, engine)
         return self.children[engine]
 
     def ask(self, task: Task, name: str, points: float) -> Outcome:
         """One question of a task."""
-        question, ready = QUESTIONS[name], prepared(name, self.seed)
+        question = QUESTIONS[name]
+        with DIAGNOSING:
+            ready = prepared(name, self.seed)
         targets = [
             (file or task.file, function)
             for file, _, function in (
@@ -169,7 +201,10 @@ class Judge:
             if child.dead is not None or unfinished(replies[-1]):
                 break
         replies += [Reply(failure=replies[-1].failure)] * (len(ready.calls) - len(replies) - once)
-        findings = diagnose(ready, replies)
+        if self.stopped:
+            raise Stopped
+        with DIAGNOSING:
+            findings = diagnose(ready, replies)
         outcome = Outcome(question, points, findings, replies[0].note)
         if once and isinstance(replies[0].value, dict):
             measured = finale.measured(ready.probes[0], replies[0].value.get("training"))
@@ -187,12 +222,11 @@ def judge_folder(
     course: Course,
     tasks: Sequence[Task],
     seed: int = 0,
-    isolate: bool = False,
     seen: Callable[[Verdict], None] = lambda verdict: None,
 ) -> list[Verdict]:
     """The verdicts on ``tasks``, in their order; ``seen`` is called with each as it is found."""
     verdicts = []
-    with Judge(folder, course, seed, isolate) as judge:
+    with Judge(folder, course, seed) as judge:
         for task in tasks:
             verdicts.append(judge.judge(task))
             seen(verdicts[-1])

@@ -37,7 +37,7 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
     lines.append(f"      {'':<34} {'':<8} {total(verdicts):>9}")
     for v in verdicts:
         if v.missing:
-            lines += ["", f"{heading(v, verdicts)}: not implemented yet"]
+            lines += ["", f"{heading(v, verdicts)}: {v.gap}"]
         elif not v.passed:
             lines += ["", heading(v, verdicts), *(f"  - {line}" for line in v.lines())]
     return "\n".join(lines)
@@ -83,7 +83,7 @@ def show(verdicts: Sequence[Verdict], console: Any) -> None:
     console.print(table)
     for v in verdicts:
         if v.missing:
-            text = f"{heading(v, verdicts)}: not implemented yet"
+            text = f"{heading(v, verdicts)}: {v.gap}"
             console.print(escape(text), highlight=False)
         elif not v.passed:
             console.print()

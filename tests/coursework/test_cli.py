@@ -3,14 +3,17 @@
 import ast
 import csv
 import json
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from minigrad.coursework import cli
+from minigrad.coursework import cli, sandbox
 from minigrad.coursework.handout import COMMON
 from minigrad.coursework.tasks import load_tasks
 
@@ -271,8 +274,133 @@ def test_gradescope_gets_one_submission(submissions, tmp_path, capsys):
     (test,) = result["tests"]
     assert test["score"] == test["max_score"] == 5
     assert test["status"] == "passed"
+    solve(submissions / "cem", "sgd.py")
     assert cli.main(["grade", str(submissions), "--gradescope", str(target)]) == 2
     assert "the folder of one student" in capsys.readouterr().err
+
+
+@pytest.fixture
+def one(tmp_path):
+    """Writes a submission with these files, and gives what Gradescope shows for two tasks."""
+
+    def write(*paths):
+        folder = tmp_path / "submission"
+        folder.mkdir()
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            solution = SOLUTION / Path(path).name
+            (folder / path).write_text(solution.read_text() if solution.exists() else "x = 1\n")
+        target = tmp_path / "results.json"
+        arguments = ["grade", str(folder), "--gradescope", str(target), *only(2, 8)]
+        code = cli.main(arguments)
+        result = json.loads(target.read_text())
+        return code, result["score"], [test["output"] for test in result["tests"]]
+
+    return write
+
+
+MISSING = {
+    "nothing": ([], "linear.py is missing."),
+    "a notebook": (
+        ["homework.ipynb"],
+        "linear.py is missing; found homework.ipynb. Hand in a file with the name linear.py, "
+        "outside of any folder. A notebook cannot be judged: copy its code into that file.",
+    ),
+    "a copy's name": (["Linear (1).py", "notes.py"], "is missing; found Linear (1).py. Hand in"),
+    "capital letters": (["Linear.py"], "linear.py is missing; found Linear.py. Hand in"),
+    "a text file": (["linear.py.txt"], "linear.py is missing; found linear.py.txt. Hand in"),
+    "two folders down": (["week/2/linear.py"], "linear.py is missing; found week/2/linear.py."),
+    "what is handed out": (["pytest.ini", "test_coursework.py"], "linear.py is missing."),
+    "what programs make": (
+        ["__pycache__/linear.py", ".ipynb_checkpoints/linear.ipynb"],
+        "linear.py is missing.",
+    ),
+    "many files": (
+        [f"part{k}.py" for k in range(7)],
+        "found part0.py, part1.py, part2.py, part3.py, part4.py and 2 more. Hand in",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_file_is_named_with_what_is_there_instead(one, name):
+    paths, said = MISSING[name]
+    code, score, outputs = one(*paths)
+    assert (code, score) == (0, 0)
+    assert said in outputs[0]
+    assert "sgd.py is missing" in outputs[1]
+
+
+def test_a_missing_file_costs_its_task_only(one):
+    code, score, outputs = one("linear.py", "SGD.py")
+    assert (code, score) == (0, 8)
+    assert outputs == [
+        "passed",
+        'Task 8, "SGD with momentum": sgd.py is missing; found SGD.py. Hand in a file with the '
+        "name sgd.py, outside of any folder.",
+    ]
+
+
+def test_files_may_lie_one_folder_down_beside_other_folders(one):
+    assert one("hw/linear.py", "hw/sgd.py", "images/plot.py")[:2] == (0, 13)
+
+
+def test_files_in_two_folders_are_told_to_the_student_too(one):
+    code, score, outputs = one("old/linear.py", "new/linear.py")
+    assert (code, score) == (2, 0)
+    assert "lie in several folders: new, old" in outputs[0]
+
+
+def test_a_notebook_alone_is_a_submission_in_every_format(tmp_path):
+    (tmp_path / "hw").mkdir()
+    (tmp_path / "hw" / "work.ipynb").write_text("{}")
+    out = tmp_path / "grades.csv"
+    assert cli.main(["grade", str(tmp_path / "hw"), "--out", str(out), *only(8)]) == 0
+    (row,) = table_of(out)
+    assert (row["student"], row["points"], row["state"]) == ("hw", "0", "not yet")
+    assert "sgd.py is missing; found work.ipynb" in row["diagnosis"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2", "7"])
+def test_the_number_of_jobs_changes_no_result(submissions, tmp_path, jobs, capsys):
+    """The same rows in the same order, also where a program ends itself or a file is missing."""
+    out, junit = tmp_path / "grades.csv", tmp_path / "junit.xml"
+    arguments = ["grade", str(submissions), "--out", str(out), "--junit", str(junit), *only(2, 8)]
+    assert cli.main([*arguments, "--hidden-seed", "5", "--jobs", jobs]) == 0
+    rows = [(r["student"], r["task"], r["points"]) for r in table_of(out)]
+    assert rows == [
+        ("ann", "2", "8"), ("ann", "8", "5"), ("bob", "2", "0"), ("bob", "8", "5"),
+        ("cem", "2", "0"), ("cem", "8", "0"),
+    ]  # fmt: skip
+    assert [s.get("name") for s in ElementTree.parse(junit).getroot()] == ["ann", "bob", "cem"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:3]] == [
+        "ann", "bob", "cem",
+    ]  # fmt: skip
+
+
+def test_no_jobs_are_refused(submissions, capsys):
+    assert cli.main(["grade", str(submissions), "--jobs", "0"]) == 2
+    assert "--jobs is 0; expected 1 or more" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_the_programs_of_all_jobs(submissions, monkeypatch):
+    """Ctrl-C while two students' functions run for ever."""
+    for place in (submissions / "ann", submissions / "bob" / "hw"):
+        (place / "sgd.py").write_text("while True:\n    pass\n")
+    pids = []
+    started = sandbox.Child.call
+
+    def call(child, *rest):
+        pids.append(child.process)
+        if len(pids) == 2:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return started(child, *rest)
+
+    monkeypatch.setattr(sandbox.Child, "call", call)
+    before = time.monotonic()
+    assert cli.main(["grade", str(submissions), "--jobs", "2", *only(8)]) == 130
+    assert time.monotonic() - before < 8  # a call may take 10 seconds
+    assert all(process.poll() is not None for process in pids)
 
 
 def test_a_folder_without_submissions_is_told(tmp_path, capsys):
