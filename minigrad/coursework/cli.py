@@ -24,7 +24,7 @@ def console(to: Any = None) -> Any:
 
 
 def chosen(course: Course, numbers: Sequence[int] | None, file: str | None) -> list[Task]:
-    """The tasks that are asked for, with those that they stand on.
+    """The tasks to judge: those of ``numbers`` or ``file``, and the tasks that they need.
 
     Raises:
         ValueError: there is no such task.
@@ -111,7 +111,7 @@ def show_printed(verdicts: Sequence[Verdict]) -> None:
 
 
 def grade(options: argparse.Namespace, course: Course) -> int:
-    """Grade submissions and write the files that are asked for."""
+    """Grade submissions and write the result files that the options name."""
     tasks = chosen(course, options.task, None)
     if options.jobs < 1:
         raise ValueError(f"--jobs is {options.jobs}; expected 1 or more submissions at a time")
@@ -166,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
         prog="python -m minigrad.coursework",
-        description="A student's own backward passes, judged, and told which term is wrong.",
+        description="Judges backward passes that students wrote, and says which term is wrong.",
     )
     commands = top.add_subparsers(required=True, metavar="new | check | grade")
 

@@ -103,7 +103,7 @@ def recognise(
 
 
 def failures(wrong: list[Results | None], cases: list[Case]) -> int:
-    """On how many of the probes that gave no result a mistake cannot be computed either."""
+    """On how many probes neither the student's function nor the mistake gives a result."""
     answered = {c.probe for c in cases}
     return sum(values is None for k, values in enumerate(wrong) if k not in answered)
 
@@ -130,7 +130,7 @@ def distance(mistake: Mistake, wrong: list[Results | None], cases: dict[str, lis
 
 
 def together(mistakes: list[Mistake], results: tuple[str, ...]) -> Finding:
-    """One mistake, or several that nobody can tell apart from outside."""
+    """One mistake, or several that give the same numbers."""
     texts = list(dict.fromkeys(m.text for m in mistakes))
     text = texts[0]
     if len(texts) > 1:
@@ -221,7 +221,7 @@ def stepwise(prepared: Prepared, name: str, cases: dict[str, list[Case]]) -> Fin
         want = np.asarray(question.steps[name](**inputs), dtype=np.float64)
         local.append(Case(case.probe, inputs, want, case.noise, case.got))
     if all(c.right for c in local):
-        text = f"{name} follows rightly from your own, wrong earlier steps"
+        text = f"{name} is right for your own earlier steps, but one of those is wrong"
         return Finding("follows", (name,), text)
     matches = [
         m

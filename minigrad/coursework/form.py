@@ -66,7 +66,7 @@ def collect(
     for k, values in tables:
         for name in question.results:
             if question.steps and values.get(name) is None:
-                faults[name] = Finding("missing", (name,), "not given yet")
+                faults[name] = Finding("missing", (name,), "not returned yet")
                 continue
             got = as_array(name, values.get(name))
             if isinstance(got, Finding):
@@ -114,15 +114,15 @@ def side_effects(prepared: Prepared, replies: Sequence[Reply]) -> list[Finding]:
                 return [Finding("named", question.results, m.text, (m.key,), m.see)]
             if name not in question.may_change:
                 text = (
-                    f"your function changes its input {name} in place. It belongs to the caller, "
-                    f"who may need it again: work on a copy"
+                    f"your function changes its input {name} in place. The caller may still need "
+                    f"it: work on a copy"
                 )
                 return [Finding("form", question.results, text)]
     return []
 
 
 def remembers(prepared: Prepared, replies: Sequence[Reply]) -> Finding | None:
-    """The last call repeats the first; another answer means that something was kept."""
+    """The last call repeats the first. With another answer, the function remembers something."""
     question = prepared.question
     first, again = (named_values(question, replies[k].value) for k in (0, -1))
     if isinstance(first, str) or isinstance(again, str) or question.judge is not None:
@@ -133,9 +133,9 @@ def remembers(prepared: Prepared, replies: Sequence[Reply]) -> Finding | None:
             continue
         if misfit(two, one) > 1:
             text = (
-                f"the second call with the same inputs gives another {name}: something is kept "
-                f"from one call to the next (a global, or a list or dict as a default value), or "
-                f"drawn at random"
+                f"the second call with the same inputs gives another {name}. Your function "
+                f"remembers something from the first call (in a global, or in a list or dict "
+                f"that is a default value), or it uses random numbers"
             )
             return Finding("named", (name,), text, ("A3",))
     return None

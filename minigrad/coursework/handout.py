@@ -14,7 +14,7 @@ def template(name: str) -> str:
 
 
 def write_folder(folder: Path, course: Course) -> list[str]:
-    """Write what is not there yet, and return the names of what was written.
+    """Write the files that are not there yet, and return their names.
 
     Raises:
         FileExistsError: every file is there already, so that nothing could be written; or

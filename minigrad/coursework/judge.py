@@ -21,7 +21,7 @@ from .tasks import Course, Task
 
 @dataclass
 class Outcome:
-    """How one function of a task did."""
+    """The result of one function of a task."""
 
     question: Question
     points: float
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def earned(self) -> float:
-        """All points or none; of a derivation in steps, the share of the steps that are right."""
+        """All points or none. For a derivation in steps: the share of right steps."""
         if self.passed:
             return self.points
         if not self.question.steps:
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass
 class Verdict:
-    """How one task did."""
+    """The result of one task."""
 
     task: Task
     outcomes: list[Outcome]
@@ -164,7 +164,7 @@ class Judge:
         return verdict
 
     def refused(self, task: Task) -> Finding | None:
-        """Why the file is not run at all."""
+        """Why the file is not run, or None."""
         if task.file not in files_in(self.folder):
             files = {t.file for t in self.course.tasks}
             return Finding("missing", (), missing(self.folder, task.file, files))
@@ -172,7 +172,7 @@ class Judge:
         return None if found is None else Finding("form", (), found)
 
     def child(self, engine: bool) -> Child:
-        """A living process; a dead one is replaced."""
+        """The process; a new one if it has ended."""
         known = self.children.get(engine)
         if known is None or known.dead is not None:
             if known is not None:
@@ -213,7 +213,7 @@ class Judge:
 
 
 def unfinished(reply: Reply) -> bool:
-    """There is no point in asking further."""
+    """Whether the function is not written yet, so that other inputs are of no use."""
     return reply.failure is not None and reply.failure.kind == "NotImplementedError"
 
 

@@ -1,4 +1,4 @@
-"""A question made ready: its probes, the right answers, and what its mistakes give on them."""
+"""A question with its probes, the right answers, and the results of its mistakes."""
 
 from dataclasses import dataclass, field
 
@@ -80,7 +80,7 @@ class Prepared:
 
 
 def evaluate(mistake: Mistake, inputs: Inputs) -> Results | None:
-    """A wrong rule may be impossible: a product of shapes that do not fit, endless recursion."""
+    """The result of a mistake, or None if it raises an error, as for shapes that do not fit."""
     with np.errstate(all="ignore"):
         try:
             return mistake.wrong(inputs)

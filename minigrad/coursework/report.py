@@ -17,12 +17,12 @@ Graded = Mapping[str, Sequence[Verdict]]  # student -> verdicts
 
 
 def number(points: float) -> str:
-    """Points without needless zeros."""
+    """Points without zeros at the end: 5, not 5.0."""
     return f"{points:g}"
 
 
 def state(verdict: Verdict) -> str:
-    """How a task did, in a word or two."""
+    """The result of a task in one or two words."""
     if verdict.passed:
         return "passed"
     return "not yet" if verdict.missing else "failed"
@@ -44,19 +44,19 @@ def as_text(verdicts: Sequence[Verdict]) -> str:
 
 
 def total(verdicts: Sequence[Verdict]) -> str:
-    """The points of all tasks, and what they could be."""
+    """The points of all tasks, and the largest possible number of points."""
     earned, whole = sum(v.earned for v in verdicts), sum(v.task.total for v in verdicts)
     return f"{number(earned)} / {number(whole)}"
 
 
 def heading(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
-    """The task, its file and lesson, and the tasks that it stands on and that fail."""
+    """The task, its file and lesson, and those of the tasks that it needs that do not pass."""
     task = verdict.task
     text = f"Task {task.number}, {task.title} ({task.file}; read {task.lesson})"
     below = [v.task.number for v in verdicts if v.task.number in task.needs and not v.passed]
     if below and not verdict.missing:
         numbers = " and ".join(map(str, below))
-        text += f". It stands on task {numbers}, which does not pass yet: begin there"
+        text += f". It needs task {numbers}, which does not pass yet: begin there"
     return text
 
 
@@ -160,7 +160,7 @@ def finale_figure(verdicts: Sequence[Verdict], path: Path) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    """All of it or nothing: a grade file cut short would be worse than none."""
+    """Write the whole file or nothing: half a file of grades would be worse than none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -169,12 +169,12 @@ def write(path: Path, text: str) -> None:
 
 
 def clean(text: str) -> str:
-    """Without the control characters that XML and terminals stumble over."""
+    """Replace control characters, which XML and terminals cannot show, by "?"."""
     return "".join(c if c == "\n" or (c.isprintable() and ord(c) < 0xD800) else "?" for c in text)
 
 
 def cell(text: str) -> str:
-    """Not to be taken for a formula when the table is opened in a spreadsheet."""
+    """Put ' before a text that a spreadsheet would read as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 

@@ -54,7 +54,7 @@ class Course:
         raise ValueError(f"there is no task {number}; there are {known}")
 
     def with_needs(self, chosen: list[Task]) -> list[Task]:
-        """``chosen`` and the tasks that they stand on, in the order of the course."""
+        """``chosen`` and the tasks that they need, in the order of the course."""
         numbers = {t.number for t in chosen}
         waiting = list(chosen)
         while waiting:

@@ -134,7 +134,7 @@ def test_a_failing_task_names_the_one_below(hw, capsys):
     (hw / "batchnorm_backward.py").write_text(text.replace("- dy.mean(axis=0)", ""))
     cli.main(["check", str(hw), "--task", "6"])
     out = " ".join(capsys.readouterr().out.split())
-    assert "stands on task 5" in out
+    assert "needs task 5, which does not pass yet" in out
     assert "path through the batch mean is missing" in out
     assert "steps 8 and 10" in out
 

@@ -126,7 +126,7 @@ DGAMMA = table(
         "G03",
         lambda dy, x, gamma, eps: (dy * gamma * hat(x, eps)).sum(0),
         "dgamma has gamma in it: y = gamma x_hat + beta, and its derivative with respect to gamma "
-        "is x_hat alone. (Nobody sees it while gamma is 1.)",
+        "is x_hat alone. (While gamma is 1, the numbers are the same.)",
     ),
     (
         "G04",
@@ -180,7 +180,7 @@ DBETA = table(
         "G07",
         lambda dy, x, gamma, eps: dy.sum(0) * gamma,
         "dbeta is multiplied by gamma. beta is added after gamma, so gamma has no part in it. "
-        "(Nobody sees it while gamma is 1.)",
+        "(While gamma is 1, the numbers are the same.)",
     ),
     (
         "G13",
@@ -216,7 +216,7 @@ ORDER = table(
     (
         "G18",
         lambda dy, x, gamma, eps: (dy.sum(0), (dy * hat(x, eps)).sum(0)),
-        "dgamma and dbeta are returned in the wrong order: dx, dgamma, dbeta is asked for.",
+        "dgamma and dbeta are returned in the wrong order: the order is dx, dgamma, dbeta.",
     ),
 )
 

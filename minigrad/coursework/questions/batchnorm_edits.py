@@ -81,7 +81,7 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
         {"gamma": lambda s: 1.0},
         "3",
         "gamma is missing from dx: y = gamma x_hat + beta, so the gradient is multiplied by gamma "
-        "on its way to x_hat. (Nobody sees it while gamma is 1, its initial value.)",
+        "on its way to x_hat. (While gamma is 1, its initial value, the numbers are the same.)",
     ),
     "B27": (
         {"gamma": lambda s: s.gamma**2},
@@ -91,8 +91,8 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
     "B07": (
         {"r": lambda s: 1.0},
         "5",
-        "The factor 1/sqrt(var + eps) is missing from dx. It is what BatchNorm does for deep "
-        "networks: where pre-activations have lost their spread, it enlarges the gradient again.",
+        "The factor 1/sqrt(var + eps) is missing from dx. In deep "
+        "networks it makes the gradient larger again where the variance of a layer is small.",
     ),
     "B08": (
         {"r": lambda s: s.r**2},
@@ -142,8 +142,8 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
     "B13": (
         {"var": lambda s: (s.dy * s.x).mean(0), "along": lambda s: s.x},
         "4 and 7",
-        "In the variance term you use x where x_hat belongs. (With data of mean 0 and spread 1 "
-        "nobody would see it.)",
+        "In the variance term you use x where x_hat belongs. (With data of mean 0 and variance "
+        "1 the numbers are the same.)",
     ),
     "B13a": (
         {"along": lambda s: s.x},
@@ -267,8 +267,8 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
     "B37": (
         {"var": lambda s: s.dy.mean(0) * s.x_hat.mean(0)},
         "4",
-        "You multiply the mean of dy by the mean of x_hat, which is 0. The mean of the product is "
-        "wanted.",
+        "You multiply the mean of dy by the mean of x_hat, which is 0. Take the mean of the "
+        "product.",
     ),
     "B38": (
         {"along": lambda s: 1.0},
@@ -321,8 +321,8 @@ EDITS: dict[str, tuple[dict[str, Piece], str, str]] = {
     "B46": (
         {"var_factor": lambda s: -(s.r**-2)},
         "6",
-        "You differentiated the square root of var + eps, not its inverse: the power and the sign "
-        "are those of v^(1/2).",
+        "You differentiated the square root of var + eps, but x_hat is divided by it. The power "
+        "and the sign are those of v^(1/2); they must be those of v^(-1/2).",
     ),
     "B47": (
         {"var_factor": lambda s: (s.variance * s.r**2) ** -1.5},
@@ -349,8 +349,8 @@ STATISTICS: dict[str, tuple[dict[str, Piece], str]] = {
     ),
     "E01": (
         {"statistics": with_statistics(lambda x, eps: (x.mean(0), x.var(0), x.var(0) ** -0.5))},
-        "eps is forgotten in backward. Forward had it, and for a feature that hardly varies the "
-        "two are different functions.",
+        "eps is missing in backward. Forward has it, and for a feature that hardly varies it "
+        "changes the result much.",
     ),
     "E02": (
         {"statistics": with_statistics(lambda x, eps: (x.mean(0), x.var(0), 1 / (x.std(0) + eps)))},
@@ -384,6 +384,6 @@ STATISTICS: dict[str, tuple[dict[str, Piece], str]] = {
                 lambda x, eps: (x.mean(0), (x * x).mean(0), ((x * x).mean(0) + eps) ** -0.5)
             )
         },
-        "The variance is the mean of x^2 when you compute x_hat again: the mean is not taken away.",
+        "The variance is the mean of x^2 when you compute x_hat again: the mean is not subtracted.",
     ),
 }

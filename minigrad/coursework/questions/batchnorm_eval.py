@@ -41,9 +41,9 @@ DX = table(
         lambda dy, x, gamma, running_mean, running_var, eps: batch_norm_backward(dy, x, gamma, eps)[
             0
         ],
-        "This is the rule of training. In eval mode the statistics are constants: no x has a part "
-        "in them, and the paths through mean and variance do not exist. (Yours sums to 0 over "
-        "the batch; that is how to tell.)",
+        "This is the rule of training. In eval mode the statistics are constants: they do not "
+        "depend on x, so there are no paths through mean and variance. (Your dx sums to 0 over "
+        "the batch, as in training.)",
     ),
     (
         "V02",
@@ -96,8 +96,8 @@ DX = table(
                 * (dy * eval_hat(x, running_mean, running_var, eps)).mean(0)
             )
         ),
-        "This is the rule of training with the running statistics put in. In eval mode they are "
-        "constants: the two means do not belong there at all.",
+        "This is the rule of training, with the running statistics instead of those of the batch. "
+        "In eval mode they are constants, so the two means are not in dx.",
     ),
     (
         "V10",
@@ -162,7 +162,7 @@ DBETA = table(
     (
         "V19",
         lambda dy, x, gamma, running_mean, running_var, eps: dy.sum(0) * gamma,
-        "dbeta is multiplied by gamma, which beta comes after.",
+        "dbeta is multiplied by gamma. beta is added after gamma, so gamma is not in dbeta.",
     ),
 )
 

@@ -66,8 +66,8 @@ TRAIN_Y = table(
     (
         "F02",
         hats(lambda x, eps: (x - x.mean(0)) / (x.std(0) + eps)),
-        "eps is added outside the root. Next to a variance of 1 nobody sees it; for a feature "
-        "that hardly varies it is a different function.",
+        "eps is added outside the root. With a variance of 1 the difference is very small, but "
+        "with a variance near eps it is large.",
     ),
     (
         "F21",
@@ -78,13 +78,13 @@ TRAIN_Y = table(
     (
         "F03",
         hats(lambda x, eps: (x - x.mean(0)) / x.std(0)),
-        "eps is missing. It keeps a feature that hardly varies from being divided by nearly zero.",
+        "eps is missing. Without it, a feature that hardly varies is divided by almost zero.",
     ),
     (
         "F04",
         hats(lambda x, eps: (x - x.mean(0)) / (x.var(0) + eps)),
-        "You divide by the variance. It takes its square root, the standard deviation, to bring "
-        "the spread to 1.",
+        "You divide by the variance. Divide by its square root, the standard deviation: then the "
+        "result has the standard deviation 1.",
     ),
     (
         "F05",
@@ -101,8 +101,8 @@ TRAIN_Y = table(
     (
         "F07",
         lambda x, gamma, beta, eps, **_: hat(gamma * x + beta, eps),
-        "gamma and beta are applied before the normalisation, which takes them out again: of "
-        "gamma only its sign is left, and neither could learn anything.",
+        "You apply gamma and beta before the normalisation. The normalisation removes them again "
+        "(all but the sign of gamma), so they could not learn. Apply them to x_hat.",
     ),
     (
         "F08",
@@ -118,7 +118,7 @@ TRAIN_Y = table(
     (
         "F10",
         lambda x, gamma, beta, eps, **_: beta * hat(x, eps) + gamma,
-        "gamma and beta are exchanged.",
+        "gamma and beta are swapped.",
     ),
     (
         "F11",
@@ -137,7 +137,7 @@ TRAIN_Y = table(
     (
         "F13",
         hats(lambda x, eps: x / np.sqrt(x.var(0) + eps)),
-        "The mean is not taken away: you only divide by the standard deviation.",
+        "The mean is not subtracted: you only divide by the standard deviation.",
     ),
     (
         "F14",
@@ -147,7 +147,7 @@ TRAIN_Y = table(
     (
         "F15",
         hats(lambda x, eps: (x - x.mean(0)) / np.sqrt(x.std(0) + eps)),
-        "You take the root twice: of the standard deviation instead of the variance.",
+        "You take the square root twice: of the standard deviation instead of the variance.",
     ),
     (
         "F16",
@@ -185,30 +185,30 @@ EVAL = table(
     (
         "R04",
         lambda x, gamma, beta, running_mean, running_var, eps: gamma * hat(x, eps) + beta,
-        "Eval mode uses the statistics of the batch. A sample's result then depends on its "
-        "company, and a batch of one always gives beta. Use running_mean and running_var.",
+        "In eval mode you use the statistics of the batch. The result of a sample then depends "
+        "on the other samples, and a batch of one gives beta. Use running_mean and running_var.",
     ),
     (
         "R10",
         lambda x, gamma, beta, running_mean, running_var, eps: batch_norm_eval(
             x, gamma, beta, running_mean, running_var, 0
         ),
-        "eps is missing in eval mode. It is part of the function that was trained.",
+        "eps is missing in eval mode. Training used it, and both modes must agree.",
     ),
     (
         "R11",
         lambda x, gamma, beta, running_mean, running_var, eps: (
             gamma * (x - running_mean) / (running_var + eps) + beta
         ),
-        "You divide by the running variance. It takes its square root.",
+        "You divide by the running variance. Divide by its square root.",
     ),
     (
         "R12",
         lambda x, gamma, beta, running_mean, running_var, eps: batch_norm_eval(
             x, np.ones_like(gamma), np.zeros_like(beta), running_mean, running_var, eps
         ),
-        "gamma and beta are missing in eval mode. They were learned; only the statistics are "
-        "exchanged.",
+        "gamma and beta are missing in eval mode. They are the same in both modes; only the mean "
+        "and the variance are different.",
     ),
     (
         "R20",
@@ -238,7 +238,7 @@ EVAL = table(
         lambda x, gamma, beta, running_mean, running_var, eps: (
             gamma * x / np.sqrt(running_var + eps) + beta
         ),
-        "The running mean is not taken away.",
+        "The running mean is not subtracted.",
     ),
     (
         "R24",
@@ -253,7 +253,7 @@ R03 = Mistake(
     "R03",
     (),
     lambda **inputs: (),
-    "Eval mode changes the running statistics. They are collected in training only; otherwise a "
-    "model would learn from the data that it is tested on.",
+    "Your eval mode changes the running statistics. They change in training only; otherwise the "
+    "model would learn from the test data.",
     "BatchNorm, eval: the running statistics are constants",
 )

@@ -49,8 +49,8 @@ UPDATES: tuple[Updates, ...] = (
     (
         "R05",
         lambda old, new, m: old,
-        "The running statistics come back unchanged. In eval mode the network would use its "
-        "initial values for ever.",
+        "You return the running statistics unchanged. In eval mode the network would always use "
+        "the initial values.",
     ),
     (
         "R06",
@@ -98,9 +98,8 @@ RUNNING: tuple[Mistake, ...] = (
         (
             "R02",
             lambda x, running_var, momentum, **_: blend(running_var, x.var(0), momentum),
-            "The variance that you store is divided by N. The running variance estimates that of "
-            "all data, so the batch's is divided by N - 1 (as in PyTorch); only the normalisation "
-            "uses N.",
+            "The variance that you store is divided by N. For the running variance, divide the "
+            "variance of the batch by N - 1, as PyTorch does. Only the normalisation uses N.",
         ),
         (
             "R08",
@@ -110,22 +109,22 @@ RUNNING: tuple[Mistake, ...] = (
         (
             "R08b",
             lambda x, running_var, momentum, **_: blend(running_var, x.std(0), momentum),
-            "You store the standard deviation, not the variance; and divided by N, where the "
-            "running variance takes N - 1.",
+            "Two things at once. (1) You store the standard deviation, not the variance. (2) It is "
+            "divided by N; the running variance is divided by N - 1.",
         ),
         (
             "R09",
             lambda x, running_var, momentum, eps, **_: blend(
                 running_var, x.var(0, ddof=1) + eps, momentum
             ),
-            "eps is stored in the running variance. It belongs to the division only, and would be "
-            "added again in eval mode.",
+            "eps is in the running variance. It belongs to the division only; eval mode would add "
+            "it a second time.",
         ),
         (
             "R09b",
             lambda x, running_var, momentum, eps, **_: blend(running_var, x.var(0) + eps, momentum),
-            "eps is stored in the running variance, and the variance is divided by N. eps belongs "
-            "to the division only; the running variance takes N - 1.",
+            "Two things at once. (1) eps is in the running variance; it belongs to the division "
+            "only. (2) The variance is divided by N; the running variance by N - 1.",
         ),
         (
             "R14",
@@ -134,15 +133,15 @@ RUNNING: tuple[Mistake, ...] = (
                 ((x - running_mean) ** 2).sum(0) / (len(x) - 1),
                 momentum,
             ),
-            "The batch's variance is taken about the running mean instead of the batch's own.",
+            "In the variance you subtract the running mean. Subtract the mean of the batch.",
         ),
         (
             "R14b",
             lambda x, running_mean, running_var, momentum, **_: blend(
                 running_var, ((x - running_mean) ** 2).mean(0), momentum
             ),
-            "The batch's variance is taken about the running mean instead of the batch's own (and "
-            "divided by N, where the running variance takes N - 1).",
+            "Two things at once. (1) In the variance you subtract the running mean; subtract the "
+            "mean of the batch. (2) It is divided by N; the running variance by N - 1.",
         ),
         (
             "R18",
@@ -161,8 +160,8 @@ RUNNING: tuple[Mistake, ...] = (
                 blend(running_mean, hat(x, eps).mean(0), momentum),
                 blend(running_var, hat(x, eps).var(0, ddof=1), momentum),
             ),
-            "You collect the statistics of x_hat, which are 0 and 1 for every batch. Those of x "
-            "are wanted.",
+            "You store the mean and the variance of x_hat, which are 0 and 1 for every batch. "
+            "Store those of x.",
         ),
         (
             "R15b",
@@ -170,8 +169,8 @@ RUNNING: tuple[Mistake, ...] = (
                 blend(running_mean, hat(x, eps).mean(0), momentum),
                 blend(running_var, hat(x, eps).var(0), momentum),
             ),
-            "You collect the statistics of x_hat, which are 0 and 1 for every batch. Those of x "
-            "are wanted (the variance divided by N - 1).",
+            "You store the mean and the variance of x_hat, which are 0 and 1 for every batch. "
+            "Store those of x (the variance divided by N - 1).",
         ),
         (
             "R19",

@@ -1,8 +1,8 @@
 """Task 6, first half: BatchNorm's backward pass, one intermediate gradient after the other.
 
 The steps and names are those of ``BatchNorm`` in ``minigrad/ops/normalization.py``. Each step is
-judged with the student's own values of the steps before it: what follows from an earlier error is
-not held against a later step.
+judged with the student's own values of the steps before it. So an error in one step does not make
+the later steps wrong.
 """
 
 from typing import Any
@@ -71,7 +71,7 @@ MISTAKES = (
         (
             "T04",
             lambda dy, gamma, **_: gamma * dy.sum(0),
-            "dbeta is multiplied by gamma, which beta comes after.",
+            "dbeta is multiplied by gamma. beta is added after gamma, so gamma is not in dbeta.",
         ),
     ),
     *table(
@@ -107,7 +107,7 @@ MISTAKES = (
     *table(
         "BatchNorm, backward: step 3",
         "dx_hat",
-        ("T11", lambda dy, **_: dy, "dx_hat is dy unchanged: gamma is forgotten."),
+        ("T11", lambda dy, **_: dy, "dx_hat is dy: gamma is missing."),
         (
             "T12",
             lambda dy, gamma, **_: dy / gamma,
@@ -174,7 +174,7 @@ MISTAKES = (
         (
             "T26",
             lambda x, eps, dr, **_: 0.5 * statistics(x, eps)[3] * dr,
-            "You differentiated the root and not its inverse: r = (var + eps)^(-1/2).",
+            "You differentiated the square root, but r is one over the root: (var + eps)^(-1/2).",
         ),
         (
             "T27",

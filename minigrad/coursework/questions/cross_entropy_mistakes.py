@@ -22,18 +22,18 @@ def mean_log(probability: Rule) -> Rule:
 
 
 def columns_together(logits: Array) -> Array:
-    """Each row's largest logit taken away, but the sums run over the batch: axis 0 for axis 1."""
+    """Each row's largest logit is subtracted, but the sums run over the batch (axis 0)."""
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=0)
 
 
 def column_shifted(logits: Array) -> Array:
-    """The softmax of logits from which each column's largest was taken away."""
+    """The softmax after each column's largest logit was subtracted."""
     return overflowing(logits - logits.max(axis=0))
 
 
 def column_shifted_log(logits: Array) -> Array:
-    """Its logarithm, with the subtraction done on paper."""
+    """The logarithm of ``column_shifted``, simplified on paper, so that it does not overflow."""
     shifted = logits - logits.max(axis=0)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
@@ -51,7 +51,7 @@ ON_PAPER = (
 
 
 def guarded(small: float) -> tuple[tuple[str, Rule, str], ...]:
-    """log(p + small) and log(max(p, small)): for most p, nobody can tell them apart."""
+    """log(p + small) and log(max(p, small)): they give the same numbers for most p."""
     text = (
         f"You add {small:.3g} inside the logarithm, or replace smaller probabilities by it. The "
         f"loss stays finite, but it is wrong: it cannot exceed {-np.log(small):.1f}. {ON_PAPER}"
@@ -131,14 +131,14 @@ FORWARD = table(
     (
         "C15",
         lambda logits, labels: -picked(log_softmax(logits), labels).mean() / np.log(2),
-        "This is the logarithm to base 2 (yours is 1.44 times the right value). The natural "
-        "logarithm is wanted: only its derivative is 1/p without a constant.",
+        "This is the logarithm to base 2 (yours is 1.44 times the right value). Use the "
+        "natural logarithm: only its derivative is 1/p without a constant.",
     ),
     (
         "C16",
         lambda logits, labels: -picked(log_softmax(logits), labels).mean() / np.log(10),
-        "This is the logarithm to base 10 (yours is 0.43 times the right value). The natural "
-        "logarithm is wanted: only its derivative is 1/p without a constant.",
+        "This is the logarithm to base 10 (yours is 0.43 times the right value). Use the "
+        "natural logarithm: only its derivative is 1/p without a constant.",
     ),
     (
         "C17",
@@ -265,13 +265,13 @@ BACKWARD = table(
     (
         "C3",
         backward(factor=-1),
-        "The sign is turned round: descending along yours would push the right class down.",
+        "The sign is wrong: a step of gradient descent would make the right class less likely.",
     ),
     (
         "C4",
         backward(target=0),
-        "This is p alone; the one at the label is not taken away. Each row of yours adds up to "
-        "1/N instead of 0: what one class gains the others must lose.",
+        "This is p alone: 1 is not subtracted at the label. Each row of yours adds up to 1/N "
+        "instead of 0.",
     ),
     (
         "C5",

@@ -9,7 +9,7 @@ from .base import Inputs
 
 
 def log_softmax(logits: Array) -> Array:
-    """log p of each row, the largest logit taken away first."""
+    """log p of each row. The largest logit of the row is subtracted first."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
@@ -62,7 +62,7 @@ def overflowing(logits: Array) -> Array:
 
 
 def shifted_together(logits: Array) -> Array:
-    """Softmax with the largest of all logits taken away: rows far below it underflow to 0/0."""
+    """Softmax after the largest of all logits was subtracted: rows far below it give 0/0."""
     return overflowing(logits - logits.max())
 
 

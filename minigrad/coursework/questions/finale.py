@@ -175,8 +175,8 @@ def mistakes(normalised: bool) -> tuple[Mistake, ...]:
         everything = " ".join(flat(True, 3))
         swapped = ordered(True, 3, first="sigmoid")
         text = (
-            "BatchNorm stands after the sigmoid; asked for is Linear, BatchNorm, Sigmoid. It is "
-            "the input of the sigmoid that has to be kept where the sigmoid has a slope."
+            "BatchNorm comes after the sigmoid. The order is Linear, BatchNorm, Sigmoid: BatchNorm "
+            "keeps the input of the sigmoid where the slope of the sigmoid is not near 0."
         )
         found += table(see, everything, ("N4", swapped, text))
     return tuple(found)
@@ -273,7 +273,7 @@ def measure(inputs: Inputs, value: Any) -> dict[str, Any] | str:
         first = [np.asarray(g, dtype=np.float64) for g in value["first"]]
         losses = np.asarray(value["losses"], dtype=np.float64)
     except (AttributeError, LookupError, TypeError, ValueError):
-        return "the run did not return weights in the form of the given ones"
+        return "the training did not return weights in the same form as at the start"
     for layer, start in zip(layers, inputs["layers"], strict=True):
         for name, array in start.items():
             if layer[name].shape != array.shape:
@@ -316,18 +316,21 @@ def judge_training(normalised: bool) -> Callable[[Inputs, Any], tuple[str, str] 
         if not normalised:
             if gradients[0] > 1e-6 * gradients[DEPTH - 1] or moved[0] > 1e-6:
                 return "N12", (
-                    f"without BatchNorm the gradient should have vanished at layer 1; yours moved "
-                    f"its weights by {moved[0]:.2g} of their size. Is something normalised that "
-                    f"has no gamma?"
+                    f"without BatchNorm the gradient of layer 1 should be almost 0, but its "
+                    f"weights changed by {moved[0]:.2g} of their size. Do you normalise a layer "
+                    f"that has no gamma?"
                 )
             return None
         if min(moved[:DEPTH]) < 1e-6:
-            return "N13", "with BatchNorm every layer should learn; in yours some stand still"
+            return (
+                "N13",
+                "with BatchNorm every layer should learn; in yours some weights do not change",
+            )
         if found["accuracy"] < 0.8:
             return "N14", (
                 f"the gradients are right, but after {len(inputs['lrs'])} steps the network reads "
                 f"{found['accuracy']:.0%} of the test digits, expected at least 80%. Does sgd_step "
-                f"do what task 8 asks for?"
+                f"pass task 8?"
             )
         return None
 

@@ -62,9 +62,9 @@ FORWARD = table(
     (
         "L12",
         lambda x, weight, bias: x @ weight + bias,
-        "You multiply by the weight as it stands. Its shape is (out, in), one row per output, as "
-        "in PyTorch, so that it must be transposed: with other shapes than square ones this "
-        "cannot run, and with square ones it is wrong in silence.",
+        "You multiply by the weight without transposing it. Its shape is (out, in), one row per "
+        "output, as in PyTorch, so it must be transposed. If in and out differ, your product "
+        "raises an error; if they are equal, it gives wrong numbers.",
     ),
     (
         "L14",
@@ -92,8 +92,8 @@ DX = table(
         "L2",
         lambda dy, x, weight: dy @ weight.T,
         "You transposed the weight once too often. Forward multiplies by its transpose, so "
-        "backward multiplies by the weight as it stands; with shapes that are not square yours "
-        "cannot run.",
+        "backward multiplies by the weight itself. If in and out differ, your product raises an "
+        "error.",
     ),
     (
         "L16",
@@ -128,7 +128,7 @@ DX = table(
         lambda dy, x, weight: dy @ (weight.T if square(weight) else weight),
         "Where the weight is square, you multiply by its transpose. Both products are possible "
         "there, so the shapes cannot tell you which one is right. Backward multiplies by the "
-        "weight as it stands, for every shape.",
+        "weight itself, for every shape.",
     ),
 )
 
@@ -196,8 +196,8 @@ DBIAS = table(
     (
         "L7",
         lambda dy, x, weight: dy.sum(axis=0, keepdims=True),
-        "The numbers of db are right, its shape is not: keepdims left an axis of length 1. With "
-        "b -= lr * db the bias would silently become a matrix.",
+        "The numbers of db are right, but its shape is not: keepdims leaves an axis of length 1. "
+        "After b = b - lr * db the bias would be a matrix.",
     ),
     (
         "L9",

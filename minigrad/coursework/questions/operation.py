@@ -127,12 +127,12 @@ FORWARD = table(
     (
         "O4",
         forward(lambda x, eps: (x.var(1, keepdims=True) + eps) ** -0.5),
-        "You use the variance, which takes the mean away. RMSNorm uses the mean of x^2.",
+        "You use the variance, in which the mean is subtracted. RMSNorm uses the mean of x^2.",
     ),
     (
         "O5",
         forward(lambda x, eps: ((x * x).sum(1, keepdims=True) + eps) ** -0.5),
-        "The squares are summed; their mean is wanted.",
+        "You sum the squares. Take their mean.",
     ),
     (
         "O6",
@@ -193,7 +193,7 @@ BACKWARD = (
         (
             "O17",
             dx(factor=lambda x, eps: 1 / root(x, eps)),
-            "A factor r is missing in the path through r: x stands once where x_hat belongs.",
+            "A factor r is missing in the path through r: you use x once where x_hat belongs.",
         ),
         (
             "O18",
@@ -215,8 +215,8 @@ BACKWARD = (
                     - x * root(x, eps) * (dy * gamma * x * root(x, eps)).mean(1, keepdims=True)
                 )
             ),
-            "This is LayerNorm's rule: RMSNorm takes no mean away, so there is no path through "
-            "one.",
+            "This is LayerNorm's rule. RMSNorm does not subtract a mean, so there is no path "
+            "through a mean.",
         ),
         (
             "O21",
@@ -258,7 +258,7 @@ BACKWARD = (
 
 
 def constant_r(eps: float) -> Op:
-    """RMSNorm with r kept as an attribute: right once, wrong when differentiated again."""
+    """RMSNorm with r as an attribute: the first derivative is right, the second is wrong."""
 
     class Kept(RMSNorm):
         def cached(self, function: Any, *args: Any) -> Any:
@@ -275,9 +275,9 @@ TWICE = table(
     (
         "O31",
         lambda **inputs: gradients(constant_r(inputs["eps"]), inputs, twice=True),
-        "The first derivative is right and the second is wrong: r was kept as an attribute in "
-        "forward, and so is a constant when backward is differentiated. Pass it through "
-        "self.cached(function, x), or compute it again from x.",
+        "The first derivative is right and the second is wrong: forward stores r as an "
+        "attribute, so r is a constant when backward is differentiated. Use "
+        "self.cached(function, x), or compute r again from x.",
     ),
 )
 
@@ -291,14 +291,14 @@ def name_error(kind: str, message: str) -> tuple[str, str] | None:
         )
     if "expected" in message and "the shape of the input" in message:
         return "O9", (
-            "backward returned a gradient of another shape than its input: what was broadcast in "
-            "forward must be summed in backward (unbroadcast)"
+            "backward returned a gradient whose shape is not that of its input. If forward "
+            "broadcasts an input, backward must sum its gradient (unbroadcast)"
         )
     if "one operand is a Tensor and the other a ndarray" in message:
         return "O30", (
-            "something that forward computed was kept as an attribute (self.r = ...). When "
-            "backward is itself differentiated it gets Tensors, and a kept array would be a "
-            "constant. Pass it through self.cached(function, x), or compute it again from x"
+            "forward stores a result as an attribute (self.r = ...). When backward is itself "
+            "differentiated, it gets Tensors, and the stored array would be a constant. Use "
+            "self.cached(function, x), or compute the result again from x"
         )
     if "gradients, expected" in message:
         return "O10", "backward has to return one gradient for each input: dx and dgamma"

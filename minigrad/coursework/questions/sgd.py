@@ -97,20 +97,19 @@ MISTAKES = table(
     (
         "D06",
         steps(lambda w, g, v, lr, m, k: (w - lr * (v + m * g), v + m * g)),
-        "The momentum multiplies the gradient; it belongs to the old velocity. Yours never slows "
-        "down.",
+        "The momentum multiplies the gradient; it must multiply the old velocity.",
     ),
     (
         "D07",
         steps(nesterov),
-        "This is Nesterov's variant, which looks one step ahead. Plain momentum is asked for: "
+        "This is Nesterov's variant, which looks one step ahead. The task is plain momentum: "
         "w <- w - lr v.",
     ),
     (
         "D08",
         steps(late),
-        "You use the velocity before updating it: the first step does nothing, and every gradient "
-        "arrives one step late.",
+        "You use the velocity before you update it: the first step changes nothing, and every "
+        "gradient is used one step late.",
     ),
     (
         "D09",
@@ -120,8 +119,8 @@ MISTAKES = table(
     (
         "D10",
         steps(lambda w, g, v, lr, m, k: (w - lr * (v + g), v + g)),
-        "The old velocity is not damped: gradients add up for ever. This is also what happens when "
-        "gradients are not set to zero between steps.",
+        "The old velocity is not multiplied by the momentum, so all gradients add up. (The same "
+        "happens if gradients are not set to zero between steps.)",
     ),
     (
         "D11",

@@ -49,8 +49,8 @@ FORWARD = table(
     (
         "S9",
         lambda x: sigmoid(np.clip(x, -5, 5)),
-        "You clip x to [-5, 5]. Outside, the output then stands still at 0.0067 and 0.9933, and "
-        "the saturation that this course is about is hidden. Clip nothing: choose the form of the "
+        "You clip x to [-5, 5]. For every x below -5 the output is then 0.0067, and for every x "
+        "above 5 it is 0.9933. This hides the saturation. Do not clip; choose the form of the "
         "fraction by the sign of x.",
     ),
     (
@@ -102,7 +102,7 @@ BACKWARD = table(
         "S3",
         lambda dy, y, x: y * (1 - y),
         "This is the local slope alone. The chain rule multiplies it by dy, the gradient that "
-        "arrives from above. (With dy = 1, as in many tests, nobody would notice.)",
+        "arrives from above. (With dy = 1, as in many tests, both give the same numbers.)",
     ),
     (
         "S4",
@@ -112,19 +112,19 @@ BACKWARD = table(
     (
         "S5",
         lambda dy, y, x: dy * y,
-        "The factor that makes the slope vanish for large x is missing: yours goes to 1 there, "
-        "as if the sigmoid went on rising.",
+        "The factor (1 - y) is missing. It makes the slope 0 for large x; your slope becomes 1 "
+        "there.",
     ),
     (
         "S6",
         lambda dy, y, x: dy * (1 - y),
-        "The factor that makes the slope vanish for very negative x is missing: yours goes to 1 "
-        "there, as if the sigmoid were steep.",
+        "The factor y is missing. It makes the slope 0 for very negative x; your slope becomes 1 "
+        "there.",
     ),
     (
         "S7",
         lambda dy, y, x: dy * y * (1 + y),
-        "There is a plus where a minus belongs: at large x yours is 2, and the curve is flat.",
+        "There is a plus where a minus belongs. At large x your slope is 2, but the curve is flat.",
     ),
     (
         "S8",
@@ -135,14 +135,14 @@ BACKWARD = table(
     (
         "S15",
         lambda dy, y, x: dy * sigmoid(np.clip(x, -5, 5)) * (1 - sigmoid(np.clip(x, -5, 5))),
-        "Your slope stands still for |x| > 5, as that of a clipped x. The true one goes on "
-        "falling: at x = 10 it is 0.00005, yours 0.0066.",
+        "Your slope does not change for |x| > 5, because x is clipped. The right slope becomes "
+        "smaller and smaller: at x = 10 it is 0.00005, and yours is 0.0066.",
     ),
     (
         "S16",
         lambda dy, y, x: dy * naive(x) * (1 - naive(x)),
         "The slope is right, but you compute the sigmoid anew as e^x / (1 + e^x), which is NaN for "
-        "large x. You are given y: use it.",
+        "large x. y is an argument of your function: use it.",
     ),
     (
         "S17",
@@ -153,7 +153,7 @@ BACKWARD = table(
         "S18",
         lambda dy, y, x: dy * np.exp(-x) / (1 + np.exp(-x)) ** 2,
         "The quotient rule is right, but e^-x overflows for very negative x and gives NaN. "
-        "Write the slope with y, which you are given.",
+        "Write the slope with y, which is an argument of your function.",
     ),
     (
         "S19",

@@ -89,14 +89,14 @@ MISTAKES = table(
     (
         "U1",
         lambda grad, shape: grad,
-        "The gradient is handed on as it came. Broadcasting repeated the input, and every copy "
-        "receives a gradient; the input's is their sum, in the input's own shape.",
+        "You return the gradient unchanged. Broadcasting repeated the input, and every copy "
+        "receives a gradient. The gradient of the input is their sum, in the input's shape.",
     ),
     (
         "U2",
         wrong_axis,
-        "The axes that you sum stand at the wrong end. Broadcasting puts new axes in front, so "
-        "those are the ones to sum away; in a square array this goes unnoticed by its shape.",
+        "You sum over the last axes. Broadcasting puts new axes in front, so sum over the first "
+        "axes. (In a square array the shape is right in both cases.)",
     ),
     (
         "U3",
@@ -107,7 +107,7 @@ MISTAKES = table(
     (
         "U4",
         without_keepdims,
-        "The sums are right, but axes of length 1 got lost: for an input of shape (1, 3) the "
+        "The sums are right, but the axes of length 1 are lost: for an input of shape (1, 3) the "
         "gradient has to be (1, 3) again.",
     ),
     (
@@ -146,8 +146,8 @@ MISTAKES = table(
     (
         "U11",
         lambda grad, shape: np.resize(grad, shape),
-        "The gradient is cut to the shape rather than summed: what the other copies received is "
-        "thrown away.",
+        "You cut the gradient to the shape instead of summing: the gradients of the other copies "
+        "are lost.",
     ),
 )
 

@@ -130,7 +130,7 @@ def assigned(root: int, seed: Array, parents: list[list[int]], slopes: list[list
 def first_only(
     root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
 ) -> Array:
-    """Whatever arrives after the first contribution is thrown away."""
+    """Only the first contribution to a node counts."""
     grads: dict[int, Array] = {root: seed}
     for node in reversed(oldest_first(root, parents)):
         for parent, slope in zip(parents[node], slopes[node], strict=True):
@@ -221,7 +221,7 @@ def once_per_parent(
 def without_seed(
     root: int, seed: Array, parents: list[list[int]], slopes: list[list[float]]
 ) -> Array:
-    """Starts from 1 whatever the seed is."""
+    """Ignores the seed and starts from 1."""
     return backpropagate(root, np.ones_like(seed), parents, slopes)
 
 
@@ -278,7 +278,7 @@ MISTAKES = table(
     (
         "A7",
         without_seed,
-        "The seed is ignored: the walk starts from 1 instead of the gradient that it was given.",
+        "The seed is ignored: your walk starts from 1. It must start from the argument seed.",
     ),
 )
 
@@ -294,8 +294,8 @@ def judge_order(inputs: Inputs, order: Any) -> tuple[str, str] | None:
     if len(set(order)) < len(order):
         twice = next(n for n in order if order.count(n) > 1)
         return "W1", (
-            f"node {twice} is in the list more than once: a node that has been seen through one "
-            f"user must not be entered again through another"
+            f"node {twice} is in the list more than once: it has several users, and each of them "
+            f"leads to it. Remember which nodes you have seen"
         )
     needed = set(oldest_first(root, parents))
     if set(order) - needed:
@@ -308,14 +308,14 @@ def judge_order(inputs: Inputs, order: Any) -> tuple[str, str] | None:
     edges = [(node, p) for node in order for p in parents[node]]
     if all(place[p] > place[node] for node, p in edges):
         return "W4", (
-            "the list is the right one back to front: asked for are the oldest nodes first, each "
-            "after its parents"
+            "the list is in reverse order: each node must come after its parents, so that root is "
+            "the last one"
         )
     for node, p in edges:
         if place[p] > place[node]:
             return "W5", (
-                f"node {node} stands before its parent {p}. Entering a node when it is found is "
-                f"not enough: enter it when all of its parents are in the list"
+                f"node {node} comes before its parent {p}. Do not add a node to the list when you "
+                f"first see it; add it when all of its parents are in the list"
             )
     return None
 
