@@ -39,6 +39,7 @@ try:
     from minigrad.data import DataLoader, TensorDataset
     from minigrad.diagnostics import Observation, Report, diagnose, factor_per_layer, observe
     from minigrad.diagnostics.stats import norm
+    from minigrad.terminal import replace_missing_letters
 except ModuleNotFoundError as error:  # rich
     sys.exit(f"This example needs {error.name}: pip install -e '.[examples]'")
 except KeyboardInterrupt:
@@ -382,6 +383,7 @@ def tell(settings: Settings, results: dict[str, Any], show: report.Terminal) -> 
 def main(argv: list[str] | None = None) -> int:
     """Run the story. Returns 0; 1 if a promise was broken; 2 if the settings cannot be served; 130
     if it was interrupted."""
+    replace_missing_letters()
     settings = parse(argv, (__doc__ or "").partition("\n")[0])
     started = time.perf_counter()
     try:

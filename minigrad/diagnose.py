@@ -20,6 +20,7 @@ from .diagnostics import KINDS, Report, diagnose
 from .nn import Module
 from .optim import SGD, Adam, AdamW, Optimizer
 from .tensor import Tensor, tensor
+from .terminal import replace_missing_letters
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
@@ -135,6 +136,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Examine, say, write."""
+    replace_missing_letters()
     options = parser().parse_args(argv)
     manual_seed(options.seed)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..terminal import replace_missing_letters
 from . import grade as grading
 from . import report
 from .handout import write_folder
@@ -207,6 +208,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    replace_missing_letters()
     options = parser().parse_args(arguments)
     try:
         result: int = options.run(options, load_tasks(options.tasks))

@@ -117,7 +117,7 @@ class Observation:
     def table(self, of: Literal["input", "output"] = "output") -> str:
         """A table of what went into, or came out of, each layer, with the gradients beside it."""
         header = (
-            "layer", "kind", "min", "max", "mean", "std", "batch std", "|z|>5", "outside ±3",
+            "layer", "kind", "min", "max", "mean", "std", "batch std", "|z|>5", "|z|>3",
             "mean s'", "|dL/dout|", "|dL/dW|",
         )  # fmt: skip
         lines = [header, *(_cells(row, getattr(row, of)) for row in self.rows)]
