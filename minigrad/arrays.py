@@ -82,14 +82,39 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
             ) from None
         if array.dtype == object:
             _refuse_objects(array)
+        _refuse_masked(data)
         if dtype is None and array.dtype == np.float64:
             array = array.astype(_floating_type(data), copy=False)
     device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
     as_dtype(array.dtype)
+    integers = isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.size
+    if integers and target.kind in "iu" and array.dtype != target:
+        _refuse_what_wraps(array, target)
     with on_device_of(array):
         array = array.astype(target, copy=True)
     return to_device(array, device)
+
+
+def _refuse_what_wraps(array: Array, target: np.dtype[Any]) -> None:
+    """Integers beyond a type start again at its other end, in silence."""
+    info = np.iinfo(target)
+    low, high = int(array.min()), int(array.max())
+    if low < info.min or high > info.max:
+        raise ValueError(
+            f"tensor: {high if high > info.max else low} does not fit into {target}, which goes "
+            f"from {info.min} to {info.max}"
+        )
+
+
+def _refuse_masked(data: Any) -> None:
+    """A masked entry inside of lists would become the number under the mask."""
+    if isinstance(data, (list, tuple)):
+        for part in data:
+            if isinstance(part, (list, tuple)):
+                _refuse_masked(part)
+            elif isinstance(part, np.ma.MaskedArray):
+                plain_array(part)
 
 
 def _floating_type(data: Any) -> Any:

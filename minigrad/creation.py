@@ -158,8 +158,18 @@ def randint(
     device: str | None = None,
 ) -> Tensor:
     """Independent integers from [low, high), all equally likely; ``randint(high, size=...)``
-    starts at 0."""
+    starts at 0.
+
+    Raises:
+        ValueError: the range is empty, or ``dtype`` cannot hold it.
+    """
     low, high = (0, low) if high is None else (low, high)
+    kind = as_dtype(dtype)
+    if kind.kind in "iu" and not (np.iinfo(kind).min <= low and high - 1 <= np.iinfo(kind).max):
+        raise ValueError(
+            f"randint: integers from {low} to {high - 1} do not fit into {kind}, which ends at "
+            f"{np.iinfo(kind).max}"
+        )
     sample = default_generator().integers(low, high, size)
     return _placed(np.asarray(sample), dtype, device, False)
 

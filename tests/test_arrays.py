@@ -139,3 +139,24 @@ def test_a_copy_that_leaves_the_graph_is_warned_of():
             copy = mg.tensor(source)
         assert not copy.requires_grad
     mg.tensor((w * 2).detach())  # says so, and is not warned of
+
+
+def test_integers_that_would_wrap_are_refused():
+    for values, dtype, message in (
+        ([300], mg.uint8, "300 does not fit into uint8, which goes from 0 to 255"),
+        ([-1, 5], mg.uint8, "-1 does not fit into uint8"),
+        (np.array([2**40]), mg.int32, "does not fit into int32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mg.tensor(values, dtype=dtype)
+    assert mg.tensor([255, 0], dtype=mg.uint8).tolist() == [255, 0]
+    with pytest.raises(ValueError, match="randint: integers from 0 to 999 do not fit into uint8"):
+        mg.randint(0, 1000, (5,), dtype=mg.uint8)
+
+
+def test_masked_entries_inside_of_lists_are_refused():
+    masked = np.ma.array([1.5, 2.5], mask=[False, True])
+    for data in ([masked], [[2.0, 3.0], masked], ([masked],)):
+        with pytest.raises(TypeError, match="masked entries"):
+            mg.tensor(data)
+    assert mg.tensor([np.ma.array([1.5, 2.5])]).tolist() == [[1.5, 2.5]]

@@ -44,7 +44,18 @@ def test_the_main_example(encoding: str, tmp_path: Path) -> None:
     pytest.importorskip("rich", reason="the example needs the extra examples")
     pytest.importorskip("matplotlib", reason="the example needs the extra examples")
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
-    options = ["--depth", "3", "--steps", "2", "--width", "8", "--seeds", "1", "--out", str(tmp_path)]
+    options = [
+        "--depth",
+        "3",
+        "--steps",
+        "2",
+        "--width",
+        "8",
+        "--seeds",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     done = subprocess.run(
         [sys.executable, "examples/vanishing_gradient.py", *options],
         cwd=ROOT,

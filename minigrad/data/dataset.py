@@ -4,7 +4,7 @@ A missing value, or two arrays of different lengths, would not stop a training l
 it learn something else. So they are refused here, once, with the number of the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,52 @@ class TensorDataset:
         chosen = self._rows[index]
         return tuple(take(x, chosen) for x in self.tensors)
 
+    def __add__(self, other: Any) -> "ConcatDataset":
+        return ConcatDataset([self, other])
+
     def __repr__(self) -> str:
         columns = ", ".join(f"{x.dtype} {x.shape}" for x in self.tensors)
         return f"TensorDataset({columns})"
+
+
+class ConcatDataset:
+    """Several datasets one after the other: ``a + b``, or ``ConcatDataset([a, b, c])``.
+
+    Args:
+        datasets: objects with a length and numbered samples.
+
+    Raises:
+        ValueError: there is none.
+        TypeError: one of them has no length or no samples.
+
+    >>> both = TensorDataset([1.5, 2.5]) + TensorDataset([3.5])
+    >>> len(both), both[2][0].item(), both[-3][0].item()
+    (3, 3.5, 1.5)
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: got no datasets, expected at least one")
+        for i, dataset in enumerate(self.datasets):
+            if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+                raise TypeError(
+                    f"ConcatDataset: dataset {i} is a {type(dataset).__name__}, expected an object "
+                    f"with a length and numbered samples"
+                )
+        self._ends = np.cumsum([len(dataset) for dataset in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Any:
+        number = range(len(self))[index]  # counted from the front, or an IndexError
+        which = int(np.searchsorted(self._ends, number, side="right"))
+        start = int(self._ends[which]) - len(self.datasets[which])
+        return self.datasets[which][number - start]
+
+    def __add__(self, other: Any) -> "ConcatDataset":
+        return ConcatDataset([*self.datasets, other])
 
 
 def take(x: Tensor, rows: Any) -> Tensor:

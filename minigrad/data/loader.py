@@ -6,7 +6,7 @@ two runs with the same seed see the same batches on any device.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,19 @@ from ..backend import Array, array_module, default_generator, is_array
 from ..tensor import Tensor, tensor
 from .dataset import TensorDataset
 
+Sample = TypeVar("Sample", covariant=True)
 
-class Dataset(Protocol):
+
+class Dataset(Protocol[Sample]):
     """Anything with a length whose samples can be had by number, such as a list.
 
-    A sample is an array, a number or a tensor, or a tuple of these.
+    A sample is an array, a number or a tensor, or a tuple of these. A class may say so:
+    ``class Numbers(Dataset[float])``.
     """
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> Any: ...
+    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 class DataLoader:
@@ -59,7 +62,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset[Any],
         batch_size: int = 1,
         shuffle: bool = False,
         *,

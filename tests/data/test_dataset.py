@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.data import TensorDataset
+from minigrad.data import ConcatDataset, DataLoader, Dataset, TensorDataset
 
 
 @pytest.fixture
@@ -164,3 +164,36 @@ def test_what_requires_grad_is_no_data() -> None:
     with pytest.raises(TypeError, match=r"array 0 requires grad.*detach\(\)"):
         TensorDataset(weights)
     TensorDataset(weights.detach())
+
+
+def test_datasets_one_after_the_other():
+    a = TensorDataset([1.5, 2.5], [7, 8])
+    b = TensorDataset([3.5], [9])
+    both = a + b + a
+    assert isinstance(both, ConcatDataset)
+    assert len(both) == 5
+    assert [both[i][1].item() for i in range(5)] == [7, 8, 9, 7, 8]
+    assert both[-5][0].item() == 1.5
+    for index in (5, -6):
+        with pytest.raises(IndexError):
+            both[index]
+    batches = [y.tolist() for _, y in DataLoader(both, batch_size=2)]
+    assert batches == [[7, 8], [9, 7], [8]]
+
+
+def test_what_cannot_be_joined_is_refused():
+    with pytest.raises(ValueError, match="got no datasets"):
+        ConcatDataset([])
+    with pytest.raises(TypeError, match="dataset 1 is a int, expected an object with a length"):
+        ConcatDataset([[1.5], 3])
+
+
+def test_a_dataset_may_say_what_its_samples_are():
+    class Numbers(Dataset[float]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int, /) -> float:
+            return 0.5 + range(3)[index]
+
+    assert [x.tolist() for (x,) in DataLoader(Numbers(), batch_size=2)] == [[0.5, 1.5], [2.5]]

@@ -318,5 +318,5 @@ def _alike(array: Array) -> bool:
     if len(array) < 2:
         return False
     wide = array.astype(np.float64)
-    apart, size = abs(wide - wide[:1]).max(initial=0.0), abs(wide).max(initial=0.0)
+    apart, size = (abs(wide - wide[:1]).max(), abs(wide).max()) if wide.size else (0.0, 0.0)
     return bool(apart <= 1e-5 * size)
