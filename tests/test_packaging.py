@@ -46,7 +46,7 @@ def requirement_name(requirement: str) -> str:
 
 
 def test_the_core_needs_numpy_alone(config: configparser.ConfigParser) -> None:
-    assert entries(config["options"]["install_requires"]) == ["numpy>=2.1.1"]
+    assert entries(config["options"]["install_requires"]) == ["numpy>=2.2.6"]
     assert config["options"]["python_requires"] == ">=3.11"
 
 

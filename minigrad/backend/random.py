@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def default_generator() -> np.random.Generator:
 def get_rng_state() -> dict[str, Any]:
     """The state of the generator, to be put back by ``set_rng_state``: numbers in a dict, which
     ``mg.save`` can write."""
-    return copy.deepcopy(dict(default_generator().bit_generator.state))
+    return dict(default_generator().bit_generator.state)
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
@@ -49,7 +48,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
     """
     fresh = np.random.default_rng()
     try:
-        fresh.bit_generator.state = copy.deepcopy(state)
+        fresh.bit_generator.state = state
     except (KeyError, OverflowError) as error:
         raise ValueError(
             f"set_rng_state: the state is not one of get_rng_state ({error})"
