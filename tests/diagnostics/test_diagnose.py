@@ -17,6 +17,7 @@ from minigrad.diagnostics import KINDS, Finding, diagnose, factor_per_layer, obs
 from minigrad.diagnostics.doctor.examine import examine, measure
 from minigrad.diagnostics.doctor.patient import Patient
 from minigrad.diagnostics.doctor.training import train
+from tests.interrupts import interrupted
 
 
 def network() -> tuple[nn.Module, mg.Tensor, mg.Tensor, optim.Optimizer]:
@@ -120,6 +121,20 @@ class TestWhatItLeaves:
         with pytest.raises(type(error)):
             diagnose(model, x, labels, loss, optimizer)
         assert everything(model, optimizer) == before
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_ctrl_c_at_any_moment(self) -> None:
+        model, x, labels, optimizer = network()
+        before, moments = everything(model, optimizer), 0
+
+        def run() -> None:
+            step = own_step(model, optimizer)
+            diagnose(model, x[:6], labels[:6], optimizer=optimizer, step=step, steps=1)
+
+        for place in interrupted(run, every=211):
+            moments += 1
+            assert everything(model, optimizer) == before, place
+        assert moments > 30
 
     def test_it_works_within_no_grad_and_stays_there(self) -> None:
         model, x, labels, optimizer = network()

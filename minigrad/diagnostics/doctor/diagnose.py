@@ -62,6 +62,7 @@ def diagnose(
         TypeError: ``model``, ``x`` or ``optimizer`` is not what it should be, or the loss is no
             Tensor.
         ValueError: the batch is empty, or ``steps`` is negative.
+        RuntimeError: the model cannot be copied.
 
     What the model or the loss itself raises is raised again, unless it is a finding.
     """
@@ -123,7 +124,7 @@ class _Round:
         if not self.found("non-finite", "poisoned-statistics"):
             self.add(normalization.gap(seen, patient))
         self.train(patient)
-        if not self.findings:
+        if not self.findings and (self.course is None or self.course.fall < fit.HALVED):
             self.add(fit.loud(seen))
         self.remark(seen)
         return self.written(seen), seen
@@ -172,12 +173,14 @@ class _Round:
     def remark(self, seen: Examination) -> None:
         """What is worth a word and no disease."""
         flat = [a.saturated for a in seen.activations if not np.isnan(a.saturated)]
-        lost = self.found("vanishing-by-saturation")
+        lost = self.found("vanishing-by-saturation", "vanishing", "bottleneck")
         if flat and np.median(flat) > SATURATED and not lost:
             self.notes.append(
                 f"{np.median(flat):.0%} of the units are saturated, and the gradient passes all "
                 f"the same: large weights saturate, and amplify on the way back (vg-9)."
             )
+        early = normalization.young(seen, self.patient)
+        self.notes += [] if early is None else [early]
         for below, above in zip(seen.layers, seen.layers[1:], strict=False):
             bias = vars(below.module).get("bias")
             if below.weight is not None and bias is not None and above.batch and above.training:

@@ -117,6 +117,8 @@ class Activation:
     """The number of weighted layers that were called before it."""
     slope: float
     """Root mean square of its slopes."""
+    steepness: float
+    """The same as a share of the largest slope there is; NaN for one without flat ends."""
     saturated: float
     """Share of slopes below ``FLAT`` of the largest; NaN for one without flat ends."""
     dead: float
@@ -137,7 +139,7 @@ class ParameterRow:
     grad: float | None
     grad_finite: bool
     symmetric: bool
-    """Whether all its rows are equal and get equal gradients."""
+    """Whether all its rows are equal, and either get equal gradients or are not 0."""
 
 
 @dataclass
@@ -273,6 +275,7 @@ def _activation(node: Any, seen: Examination) -> Activation:
         slope = float(xp.sqrt((slopes * slopes).mean()))
         top = STEEPEST.get(type(node))
         flat = np.nan if top is None else float((slopes < FLAT * top).mean())
+        steepness = np.nan if top is None else slope / top
         dead = np.nan
         if type(node) is ops.ReLU and slopes.ndim > 1:
             axes = (0, *range(2, slopes.ndim)) if slopes.ndim != 3 else (0, 1)
@@ -281,7 +284,7 @@ def _activation(node: Any, seen: Examination) -> Activation:
     before = [row for row in seen.layers if row.closed < node.order]
     where = (inside or before or seen.layers[:1])[-1].name
     after = sum(row.weight is not None for row in before)
-    return Activation(type(node).__name__, where, after, slope, flat, dead)
+    return Activation(type(node).__name__, where, after, slope, steepness, flat, dead)
 
 
 def _note_spoilt(seen: Examination, loss: Tensor) -> None:
@@ -309,7 +312,8 @@ def _parameters(model: Module, called: set[str]) -> Any:
             yield ParameterRow(*described, None, True, False)
             continue
         whole = bool(xp.isfinite(grad.array).all())
-        alike = parameter.ndim >= 2 and _alike(parameter.array) and _alike(grad.array)
+        alike = parameter.ndim >= 2 and _alike(parameter.array)
+        alike = alike and (bool(parameter.array.any()) or _alike(grad.array))
         yield ParameterRow(*described, norm(grad.array), whole, alike)
 
 
@@ -318,5 +322,4 @@ def _alike(array: Array) -> bool:
     if len(array) < 2:
         return False
     wide = array.astype(np.float64)
-    apart, size = (abs(wide - wide[:1]).max(), abs(wide).max()) if wide.size else (0.0, 0.0)
-    return bool(apart <= 1e-5 * size)
+    return wide.size > 0 and bool(abs(wide - wide[:1]).max() <= 1e-5 * abs(wide).max())

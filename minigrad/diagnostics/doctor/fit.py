@@ -13,7 +13,7 @@ from .examine import Examination, measure
 from .finding import Finding, listed
 from .patient import Patient
 
-LARGE, SMALL = 5.0, 0.05
+LARGE, SMALL = 3.0, 0.05
 """The root mean square of the inputs, beyond which they count as not scaled; it is 1 where they
 are standardised, and 0.4 for pixels from 0 to 1."""
 
@@ -27,6 +27,9 @@ CERTAIN = 1e-3
 LOUD = 3.0
 """A loss above this many times ln(classes) says that the model starts by being certain, and
 wrong."""
+
+HALVED = 0.5
+"""It does not matter where the training steps bring it down by this share."""
 
 CROSS_ENTROPY = {"SoftmaxCrossEntropy", "LogSoftmax"}
 
@@ -90,7 +93,8 @@ def loss(seen: Examination) -> Iterator[Finding]:
 def too_few_outputs(seen: Examination) -> Iterator[Finding]:
     """The loss has refused a label that has no output."""
     labels, outputs = seen.patient.labels, seen.outputs
-    if seen.failed == "loss" and isinstance(seen.error, IndexError) and outputs.ndim >= 2:
+    tensors = isinstance(labels, Tensor) and isinstance(outputs, Tensor) and outputs.ndim >= 2
+    if tensors and seen.failed == "loss" and isinstance(seen.error, IndexError):
         evidence = (
             f"the model has {outputs.shape[1]} outputs, the labels go from "
             f"{int(labels.array.min())} to {int(labels.array.max())}."

@@ -145,7 +145,7 @@ KINDS: dict[str, Kind] = {
         "the gain of the weights times the slopes is above 1, and the depth is its exponent.",
         "He's or Xavier's weights; a normalisation layer; clip_grad_norm_ for a bound on the step.",
         VANISHING_PAGE + "#vg-9",
-        (*RATES, "collapse"),
+        RATES,
     ),
     "bottleneck": Kind(
         "one layer in which the signal dies, between others that pass it on",
@@ -162,7 +162,7 @@ KINDS: dict[str, Kind] = {
         "weights of mean 0 (Xavier, He, orthogonal); check that the inputs differ. BatchNorm "
         "cannot bring back directions that are lost.",
         VANISHING_PAGE + "#vg-14",
-        RATES,
+        ("exploding", *RATES),
     ),
     "underflow": Kind(
         "gradients that are 0 because float16 has no smaller numbers",
@@ -200,6 +200,7 @@ KINDS: dict[str, Kind] = {
         "different networks.",
         "pass training=self.training to F.dropout, call model.eval(), or lower the dropout rate.",
         "",
+        ("exploding", *RATES),
     ),
 }
 """All kinds, the gravest first."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +24,8 @@ FAR, WIDE = 1.0, 4.0
 of the batch, or the variances differ by this factor (for half of the channels)."""
 
 SETTLED = 0.05
-"""They have arrived where this share of the distance is left."""
+"""They have arrived where this share of a standard deviation is left. And they are young, and not
+stale, while they still hold more than this share of where they started."""
 
 PATIENCE = 1000
 """A momentum that needs more steps than this, from a fresh start, is too small."""
@@ -64,7 +66,7 @@ def find(seen: Examination, patient: Patient) -> Iterator[Finding]:
         count = min(row.batch["count"] for row in rows)
         evidence = f"{listed(small)} normalise over {count} values (too few: less than {FEW})."
         yield Finding("batch-too-small", small, evidence, {"values": count})
-    yield from _stale(rows, {n: m for n, m in layers.items() if n not in poisoned})
+    yield from _stale(seen, patient)
 
 
 def refused(seen: Examination) -> Iterator[Finding]:
@@ -92,30 +94,60 @@ def _modes(seen: Examination, patient: Patient) -> Iterator[Finding]:
         yield Finding("train-eval-gap", awake, evidence, {"layers": len(awake)})
 
 
-def _stale(rows: list[Layer], layers: dict[str, Module]) -> Iterator[Finding]:
-    behind: dict[str, tuple[float, float, float]] = {}
-    for row in rows:
+@dataclass(frozen=True)
+class Lag:
+    """How far the running statistics of a layer are from those of the batch."""
+
+    away: float
+    ratio: float
+    steps: float
+    """How many more it takes."""
+    young: bool
+    """They have seen too few batches, and the momentum is large enough: it is a matter of steps."""
+
+
+def lags(seen: Examination, patient: Patient) -> dict[str, Lag]:
+    """The layers whose statistics are far from those of the batch after some training, or will be,
+    as their momentum is too small."""
+    layers, found = norms(patient.model), {}
+    for row in [row for row in seen.layers if row.batch and row.training]:
         module = layers.get(row.name)
-        if module is None or row.name in behind:
+        if module is None or row.name in found or not _finite(module.running_mean):
             continue
         tracked = int(module.num_batches_tracked)
         share = 1 / (tracked + 1) if module.momentum is None else module.momentum
         away, ratio = _distance(module, row)
-        stale = away > FAR or ratio > WIDE
-        steps = _steps(max(away, math.log(ratio)), share)
         slow = module.momentum is not None and _steps(1.0, share) > PATIENCE
-        if (tracked and stale) or slow:
-            behind[row.name] = away, ratio, steps
+        if slow or (tracked and (away > FAR or ratio > WIDE)):
+            young = not slow and (1 - share) ** tracked > SETTLED
+            found[row.name] = Lag(away, ratio, _steps(max(away, math.log(ratio)), share), young)
+    return found
+
+
+def _stale(seen: Examination, patient: Patient) -> Iterator[Finding]:
+    behind = {name: lag for name, lag in lags(seen, patient).items() if not lag.young}
     if behind:
-        where = tuple(behind)
-        away, ratio, steps = max(behind.values(), key=lambda v: v[2])
-        need = f"{steps:.0f} more steps" if math.isfinite(steps) else "for ever"
+        where, most = tuple(behind), max(behind.values(), key=lambda lag: lag.steps)
+        need = f"{most.steps:.0f} more steps" if math.isfinite(most.steps) else "for ever"
         evidence = (
-            f"{listed(where)}: means up to {away:.2g} standard deviations away from those of this "
-            f"batch, variances by a factor of {ratio:.2g} (stale: {FAR:g} and {WIDE:g}); at this "
-            f"momentum they need {need}."
+            f"{listed(where)}: means up to {most.away:.2g} standard deviations away from those of "
+            f"this batch, variances by a factor of {most.ratio:.2g} (stale: {FAR:g} and {WIDE:g}); "
+            f"at this momentum they need {need}."
         )
-        yield Finding("stale-statistics", where, evidence, {"mean": away, "variance": ratio})
+        numbers = {"mean": most.away, "variance": most.ratio, "steps": most.steps}
+        yield Finding("stale-statistics", where, evidence, numbers)
+
+
+def young(seen: Examination, patient: Patient) -> str | None:
+    """A remark on running statistics that have only begun to follow the batches."""
+    early = {name: lag for name, lag in lags(seen, patient).items() if lag.young}
+    if not early:
+        return None
+    steps = max(lag.steps for lag in early.values())
+    return (
+        f"the running statistics of {listed(tuple(early))} are young: after {steps:.0f} more steps "
+        f"they are those of the batches. Until then evaluation mode gives other outputs."
+    )
 
 
 def _distance(module: Module, row: Layer) -> tuple[float, float]:

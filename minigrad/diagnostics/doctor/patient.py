@@ -41,7 +41,12 @@ class Patient:
 
     def copy(self) -> "Patient":
         """Model, optimiser and batch of its own; without the step, which knows the originals."""
-        model, optimizer = copy.deepcopy((self.model, self.optimizer))
+        try:
+            model, optimizer = copy.deepcopy((self.model, self.optimizer))
+        except (RuntimeError, TypeError) as error:
+            raise RuntimeError(
+                f"diagnose: the model cannot be copied, and it is examined as a copy: {error}"
+            ) from error
         if not model.training:
             model.train()
         for parameter in model.parameters():
@@ -98,16 +103,25 @@ def kept(model: Module, optimizer: Optimizer | None) -> Iterator[None]:
     tensors = [_Saved(t) for t in [*model.parameters(), *model.buffers()]]
     modules = [(m, _shallow(m.__dict__)) for m in model.modules()]
     memory = None if optimizer is None else _Memory(optimizer)
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for module, attributes in modules:
-            module.__dict__.clear()
             module.__dict__.update(attributes)
+            for name in set(module.__dict__) - set(attributes):
+                del module.__dict__[name]
         for saved in tensors:
             saved.restore()
         if memory is not None:
             memory.restore()
+
+    try:
+        yield
+    finally:
+        try:
+            restore()
+        except BaseException:  # Ctrl-C at this moment: once more, to the end
+            restore()
+            raise
 
 
 def _shallow(attributes: dict[str, Any]) -> dict[str, Any]:

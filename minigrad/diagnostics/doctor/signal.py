@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...optim import Adam, Optimizer
-from .examine import Activation, Examination, Layer
+from .examine import FLAT, Activation, Examination, Layer
 from .finding import Finding
 
 VANISHED = 2e-3
@@ -24,6 +24,14 @@ the digits at a rate of 1, 5 of them (share 0.001) never do."""
 
 EXPLODED = 1e3
 """The same for exploding. Where it is due, BatchNorm with ReLU reaches 38 after 20 layers."""
+
+GROWN = 10.0
+"""It is exploding, too, where the gradient grows to this many times on the way down and the spread
+of the outputs on the way up. With a normalisation the spread does not grow."""
+
+STEEP = 0.5
+"""Slopes below this share of the largest are the cause where the gradient would not have vanished
+with the largest."""
 
 ONE_LAYER = 0.7
 """A bottleneck is one layer that makes up for this share of all that is lost (of its logarithm)."""
@@ -55,13 +63,12 @@ def find(seen: Examination) -> Iterator[Finding]:
     """The findings of this file."""
     layers = _path(seen)
     if len(layers) >= 2:
-        lost = [
-            _powers(a.grad, b.grad) for a, b in pairwise(layers)
-        ]  # the powers of ten that are lost on the way from layer i + 1 down to layer i
+        # The powers of ten that are lost on the way from layer i + 1 down to layer i.
+        lost = [_powers(below.grad, above.grad) for below, above in pairwise(layers)]
         if sum(lost) > -math.log10(VANISHED):
             yield _vanishing(seen, layers, lost)
-        elif -sum(lost) > math.log10(EXPLODED):
-            yield _exploding(seen, layers, lost)
+        elif -sum(lost) > math.log10(EXPLODED if _growth(layers) <= GROWN else GROWN):
+            yield _exploding(seen, layers)
     yield from _collapse(seen)
 
 
@@ -117,11 +124,13 @@ def _vanishing(seen: Examination, layers: list[Layer], lost: list[float]) -> Fin
     alone = lost[worst] > ONE_LAYER * sum(v for v in lost if v > 0)
     concerned = _between(seen, below, above) if alone else seen.activations
     saturated = _median([a.saturated for a in concerned])
-    if saturated > HALF:
-        where = tuple(dict.fromkeys(a.where for a in concerned if a.saturated > HALF))
+    if saturated > HALF or _flattened(concerned, sum(lost)):
+        flat = [a for a in concerned if a.saturated > HALF or a.steepness < STEEP]
+        where = tuple(dict.fromkeys(a.where for a in flat))
         evidence = (
             f"{share} {saturated:.0%} of the units on the way are saturated (slope below "
-            f"{2.66:g}% of the largest), the weights multiply by {numbers['gain']:.2g} only."
+            f"{FLAT:.1%} of the largest), the slopes are {numbers['slope']:.2g} (root mean square)."
+            f" The weights multiply by {numbers['gain']:.2g} only."
         )
         return Finding("vanishing-by-saturation", where, evidence, numbers)
     if alone:
@@ -139,6 +148,15 @@ def _vanishing(seen: Examination, layers: list[Layer], lost: list[float]) -> Fin
     return Finding("vanishing", _names(layers[:-1]), evidence, numbers)
 
 
+def _flattened(concerned: list[Activation], lost: float) -> bool:
+    """Whether the gradient would not have vanished with the steepest slopes there are."""
+    known = [a.steepness for a in concerned if not math.isnan(a.steepness)]
+    if not known or float(np.median(known)) >= STEEP:
+        return False
+    by_slopes = sum(-math.log10(v) if v > 0 else NOTHING for v in known)
+    return lost - by_slopes < -math.log10(VANISHED)
+
+
 def _narrowest(seen: Examination, below: Layer, above: Layer) -> Layer:
     """The layer above ``below``, up to ``above``, that takes most of the gradient away."""
     row = [r for r in seen.layers if r.grad is not None and below.opened <= r.opened]
@@ -147,15 +165,22 @@ def _narrowest(seen: Examination, below: Layer, above: Layer) -> Layer:
     return row[int(np.argmax(lost)) + 1]
 
 
-def _exploding(seen: Examination, layers: list[Layer], lost: list[float]) -> Finding:
+def _exploding(seen: Examination, layers: list[Layer]) -> Finding:
     numbers = _numbers(seen, layers)
     evidence = (
         f"|dL/dz| is {layers[0].grad:.2g} in {layers[0]} and {layers[-1].grad:.2g} in "
-        f"{layers[-1]}: {numbers['share']:.1e} times as much (exploded: above {EXPLODED:g}), a "
-        f"factor of {numbers['factor']:.3g} per layer. The weights multiply by "
+        f"{layers[-1]}: {numbers['share']:.2g} times as much, a factor of "
+        f"{numbers['factor']:.3g} per layer; the spread of z grows to {_growth(layers):.2g} times "
+        f"(exploded: {EXPLODED:g} times, or {GROWN:g} times both). The weights multiply by "
         f"{numbers['gain']:.2g}, the slopes by {numbers['slope']:.2g}."
     )
     return Finding("exploding", _names(layers[:-1]), evidence, numbers)
+
+
+def _growth(layers: list[Layer]) -> float:
+    """How many times as far the outputs of the last layer spread as those of the first."""
+    first, last = layers[0].output, layers[-1].output
+    return last.spread / first.spread if first and last and first.spread else 0.0
 
 
 def _numbers(seen: Examination, layers: list[Layer]) -> dict[str, float]:

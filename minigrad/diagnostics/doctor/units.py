@@ -15,10 +15,7 @@ def find(seen: Examination) -> Iterator[Finding]:
     """The findings of this file."""
     same = tuple(row.name for row in seen.parameters if row.symmetric)
     if same:
-        evidence = (
-            f"all rows of {listed(same)} are equal, and so are the rows of their gradients: they "
-            f"stay equal in every step."
-        )
+        evidence = f"all rows of {listed(same)} are equal: the units compute the same."
         yield Finding("identical-units", same, evidence, {"parameters": len(same)})
     dead = [a for a in seen.activations if a.dead >= DEAD]
     whole = next((i for i, a in enumerate(dead) if a.dead == 1), len(dead))

@@ -158,6 +158,7 @@ HEALTHY: dict[str, Builder] = {
     "embedding": embedded,
     "a step of one's own": usual_step,
     "gradients of two halves": accumulating_on_purpose,
+    "5 ReLU, BatchNorm, 4 steps old": lambda: _case(D, mlp(64, 10, 5, 32, norm=BN), sgd, 4),
     "drawn": drawn.healthy,
     "drawn, regression": drawn.drawn_regression,
     "BatchNorm first": lambda: _case(D, nn.Sequential(BN(64), *mlp(64, 10, 2, 32))),

@@ -15,6 +15,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad.diagnostics import KINDS, diagnose
+from tests.diagnostics.ward import doses
 from tests.diagnostics.ward.healthy import HEALTHY
 from tests.diagnostics.ward.parts import Builder
 from tests.diagnostics.ward.sick import PAIRS, SICK
@@ -22,7 +23,7 @@ from tests.diagnostics.ward.sick import PAIRS, SICK
 DOCS = Path(__file__).parents[3] / "docs"
 NUMBERS, PAGE = DOCS / "diagnosis-ward.json", DOCS / "diagnosis.md"
 MARK, END = "<!-- {}: written by a script -->", "<!-- {}: end -->"
-SICK_SEEDS, HEALTHY_SEEDS, PAIR_SEEDS = 34, 20, 20
+SICK_SEEDS, HEALTHY_SEEDS, PAIR_SEEDS, DOSE_SEEDS = 34, 20, 20, 10
 NOTHING = "nothing"
 
 
@@ -38,7 +39,7 @@ def count(build: Builder, seeds: int) -> dict[str, int]:
 
 
 def examine_all() -> dict[str, Any]:
-    """The whole ward. Seeds start at 0, so that a network here is the one of the tests."""
+    """The whole ward; this takes some minutes."""
     sick = {
         kind: {name: count(build, SICK_SEEDS) for name, build in cases.items()}
         for kind, cases in SICK.items()
@@ -48,8 +49,11 @@ def examine_all() -> dict[str, Any]:
         name: sum(set(both) <= set(kinds_of(build, seed)) for seed in range(PAIR_SEEDS))
         for name, (both, build) in PAIRS.items()
     }
-    seeds = {"sick": SICK_SEEDS, "healthy": HEALTHY_SEEDS, "pairs": PAIR_SEEDS}
-    return {"seeds": seeds, "sick": sick, "healthy": healthy, "pairs": pairs}
+    seeds = {
+        "sick": SICK_SEEDS, "healthy": HEALTHY_SEEDS, "pairs": PAIR_SEEDS, "doses": DOSE_SEEDS,
+    }  # fmt: skip
+    found = {"seeds": seeds, "sick": sick, "healthy": healthy, "pairs": pairs}
+    return {**found, "doses": doses.measure(DOSE_SEEDS)}
 
 
 def total(cases: dict[str, dict[str, int]]) -> Counter[str]:
@@ -98,6 +102,19 @@ def text(numbers: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def dose_table(numbers: dict[str, Any]) -> str:
+    """More and more of a disease, as a table."""
+    lines = ["| | how much | named | loss |", "|---|---|---|---|"]
+    for what, rows in numbers["doses"].items():
+        kind = doses.DOSES[what][0]
+        for i, row in enumerate(rows):
+            first = f"{kind}: {what}" if i == 0 else ""
+            loss = "not finite" if row["loss"] is None else f"{row['loss']:.2f}"
+            named = f"{row['named']} of {numbers['seeds']['doses']}"
+            lines.append(f"| {first} | {row['dose']:g} | {named} | {loss} |")
+    return "\n".join(lines) + "\n"
+
+
 def dictionary() -> str:
     """The kinds, as a table."""
     rows = [
@@ -125,7 +142,8 @@ def main(arguments: list[str]) -> None:
         NUMBERS.write_text(json.dumps(examine_all(), indent=1) + "\n", encoding="utf-8")
     numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
     page = replaced(PAGE.read_text(encoding="utf-8"), "kinds", dictionary())
-    PAGE.write_text(replaced(page, "ward", text(numbers)), encoding="utf-8")
+    page = replaced(replaced(page, "ward", text(numbers)), "doses", dose_table(numbers))
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
