@@ -28,6 +28,10 @@ QUANTITIES = {
 }
 """What is kept of each layer that has it."""
 
+YOUNG = 28
+"""So many steps take running statistics to within 5% of the batches', at a momentum of 0.1; before,
+they are not judged."""
+
 LEAP = 1.0
 """A rate is too high where a layer changes by more than its own size in one step. Layers that start
 at 0 cannot do otherwise and do not count."""
@@ -118,7 +122,8 @@ class History:
         yield from self._gradients()
         yield from self._rates()
         yield from self._late("dead", DEAD, "dead-units", "of the units are 0 for all samples")
-        yield from self._late("behind", FAR, "stale-statistics", "standard deviations away")
+        if self.steps[-1] >= YOUNG:
+            yield from self._late("behind", FAR, "stale-statistics", "standard deviations away")
 
     def _gradients(self) -> Iterator[Finding]:
         layers = list(self.values.get("update", {}))

@@ -19,8 +19,8 @@ from .finding import Finding
 VANISHED = 2e-3
 """The gradient of the first layer, as a share of the last one's, below which it has vanished. With
 this share the first layer moves by a fifth of a per cent while the last one moves by its own size.
-Measured on sigmoid layers of 64 units with Xavier's weights: 4 of them (share 0.004) still learn
-the digits at a rate of 1, 5 of them (share 0.001) never do."""
+Measured on sigmoid layers of 64 units with Xavier's weights and SGD at a rate of 1, on the digits,
+3 seeds: 4 layers (share 0.004) reach 94% in 3000 steps, 5 (share 0.001) still guess after 6000."""
 
 EXPLODED = 1e3
 """The same for exploding. Where it is due, BatchNorm with ReLU reaches 38 after 20 layers."""
