@@ -36,6 +36,7 @@ class Adam(Optimizer):
     """
 
     fixed: ClassVar[Mapping[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
+    required: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")
     together: ClassVar[str | None] = "Adam"
 
     def __init__(

@@ -44,6 +44,9 @@ class Optimizer:
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Options of PyTorch's namesake that have one value here."""
 
+    required: ClassVar[tuple[str, ...]] = ()
+    """What the state of a parameter always holds after its first step."""
+
     together: ClassVar[str | None] = None
     """The name of kernels that make this step for all parameters of a group. It also says that
     ``update`` treats every element alike, so that it may be given many parameters end to end."""
@@ -321,11 +324,22 @@ class Optimizer:
         for name, value in remembered.items():
             if name == "step":  # PyTorch keeps the number of steps as a Tensor
                 loaded[name] = int(value)
+                if loaded[name] < 0:
+                    raise ValueError(
+                        f"{self.name}: step of parameter {number} is {loaded[name]}, expected at "
+                        f"least 0"
+                    )
             elif value is not None:  # PyTorch's momentum_buffer where momentum is 0
                 try:
                     loaded[name] = fitted(value, parameter)
                 except (TypeError, ValueError, RuntimeError) as error:
                     raise ValueError(f"{self.name}: {name} of parameter {number} {error}") from None
+        missing = [name for name in self.required if name not in loaded]
+        if loaded and missing:
+            raise ValueError(
+                f"{self.name}: the state of parameter {number} lacks {missing}; it has "
+                f"{sorted(loaded)}"
+            )
         return loaded
 
     def __repr__(self) -> str:

@@ -91,3 +91,24 @@ def test_a_hundred_steps_are_pytorchs(
             np.testing.assert_allclose(
                 p.detach().numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance
             )
+
+
+@pytest.mark.parametrize("fault", ["exp_avg_sq", "step", "negative"])
+def test_an_incomplete_or_negative_state_is_refused_and_changes_nothing(fault: str) -> None:
+    p = nn.Parameter([1.5, -2.5])
+    o = optim.Adam([p], lr=0.3)
+    p.grad = mg.tensor([0.7, 0.4])
+    o.step()
+    before = {k: np.array(v) for k, v in o.state[p].items()}
+    bad = o.state_dict()
+    bad["param_groups"][0]["lr"] = 0.9
+    if fault == "negative":
+        bad["state"][0]["step"] = -3
+    else:
+        del bad["state"][0][fault]
+    with pytest.raises(ValueError, match="step" if fault == "negative" else fault):
+        o.load_state_dict(bad)
+    assert o.param_groups[0]["lr"] == 0.3
+    assert {k: v.tolist() for k, v in before.items()} == {
+        k: np.array(v).tolist() for k, v in o.state[p].items()
+    }
