@@ -9,6 +9,7 @@ from typing import Any
 
 from . import cuda as cuda
 from . import functional as functional
+from . import kernels as kernels
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim

@@ -14,7 +14,7 @@ import pytest
 import minigrad as mg
 from minigrad.backend import cuda as cuda_setup
 from minigrad.core import execute
-from minigrad.kernels import cublas, cuda_steps, launch
+from minigrad.kernels import cublas, launch
 from tests.cuda import emulator
 from tests.cuda.raw_module import RawModule
 from tests.strict_cupy import runtime, stand_in
@@ -34,7 +34,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> str:
     _stand_in_for_cupy(monkeypatch)
     monkeypatch.setattr(execute, "cupy_forward", {})
     monkeypatch.setattr(execute, "cupy_backward", {})
-    monkeypatch.setattr(cuda_steps, "STEP", {})
+    monkeypatch.setattr(execute, "cupy_steps", {})
     monkeypatch.setattr(execute, "cupy_in_place", {})
     return "cuda"
 

@@ -36,6 +36,13 @@ cupy_forward: dict[type[Op], Kernel] = {}
 cupy_backward: dict[type[Op], Kernel] = {}
 """The kernels for the arrays of one library, by the class of the operation: see ``kernels/``."""
 
+cupy_steps: dict[str, Kernel] = {}
+"""What makes the step of an optimiser on a GPU for all parameters at once, in place, by its name:
+
+    step(weights, gradients, state, group, pointer_cache) -> False if this is not its case
+
+``state`` holds numbers, and arrays over all parameters end to end; the first step fills it."""
+
 InPlace = dict[Callable[..., None], Callable[..., bool]]
 numpy_in_place: InPlace = {}
 cupy_in_place: InPlace = {}

@@ -79,7 +79,7 @@ def adam_step(
     decoupled: bool = False,
 ) -> bool:
     """``Adam.update`` (``AdamW``'s if ``decoupled``) of all parameters in 1 launch, likewise."""
-    if not _takes(weights, gradients):
+    if group.get("amsgrad") or not _takes(weights, gradients):
         return False
     like = weights[0]
     table, count, n = _all_parameters(weights, gradients, sent)

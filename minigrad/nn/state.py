@@ -7,7 +7,6 @@ import numpy as np
 
 from ..arrays import as_array
 from ..backend import is_array
-from ..core.gradmode import no_grad
 from ..tensor import Tensor
 
 
@@ -34,6 +33,9 @@ def load_into(
     Raises:
         TypeError: ``given`` is no mapping.
         ValueError: something does not fit; nothing has been written.
+
+    If it is interrupted while values are copied, all of them are copied before the interruption
+    goes on: a model is never half of one state and half of another.
     """
     if not isinstance(given, Mapping):
         raise TypeError(
@@ -60,9 +62,16 @@ def load_into(
     if faults:
         listed = "\n  ".join(faults)
         raise ValueError(f"{owner}: the state does not fit, nothing was loaded:\n  {listed}")
-    with no_grad():
+
+    def copy_all() -> None:
         for name, array in arrays.items():
             own[name].copy_(array)
+
+    try:
+        copy_all()
+    except BaseException:  # Ctrl-C in between: it is all there before the error goes on
+        copy_all()
+        raise
     return IncompatibleKeys(missing, unexpected)
 
 

@@ -29,13 +29,15 @@ class Adam(Optimizer):
         betas: how much of m and of v is kept in each step.
         eps: keeps the division defined where all gradients were 0.
         weight_decay: pulls weights towards 0, as a part of the gradient; see ``AdamW``.
+        amsgrad: divide by the largest v_hat so far, so that steps never grow again. Reddi, Kale and
+            Kumar (2018), "On the Convergence of Adam and Beyond", Algorithm 2.
         maximize: climb instead of descending.
 
     Raises:
         ValueError: an option is negative, or a beta is not below 1.
     """
 
-    fixed: ClassVar[Mapping[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
+    fixed: ClassVar[Mapping[str, Any]] = {"decoupled_weight_decay": False}
     required: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq")
     together: ClassVar[str | None] = "Adam"
 
@@ -47,6 +49,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         *,
+        amsgrad: bool = False,
         maximize: bool = False,
     ) -> None:
         defaults = {
@@ -54,6 +57,7 @@ class Adam(Optimizer):
             "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
             "maximize": maximize,
         }
         super().__init__(params, defaults)
@@ -87,6 +91,10 @@ class Adam(Optimizer):
         v += (1 - beta2) * (g * g)
         # The corrections are Python numbers, so applying them to lr and to the root costs nothing.
         step_size = group["lr"] / (1 - beta1**t)
+        if group["amsgrad"]:
+            largest = state.setdefault("max_exp_avg_sq", xp.zeros_like(w))
+            xp.maximum(largest, v, out=largest)
+            v = largest
         root = xp.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"]
         w -= step_size * (m / root)
 
@@ -102,7 +110,7 @@ class AdamW(Adam):
     and errors as for ``Adam``.
     """
 
-    fixed: ClassVar[Mapping[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": True}
+    fixed: ClassVar[Mapping[str, Any]] = {"decoupled_weight_decay": True}
     together: ClassVar[str | None] = "AdamW"
 
     def __init__(
@@ -113,6 +121,8 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         *,
+        amsgrad: bool = False,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize)
+        options = {"amsgrad": amsgrad, "maximize": maximize}
+        super().__init__(params, lr, betas, eps, weight_decay, **options)

@@ -1,6 +1,6 @@
 """Optimizer: which parameters are updated, with which options, and what is remembered of each.
 
-An optimiser is one rule for one parameter (``update``), written over arrays; ``together.py`` runs
+An optimiser is one rule for one parameter (``update``), written over arrays; ``flat.py`` runs
 it on many parameters at once, and everything else is here: groups of parameters with options of
 their own, and a state that can be saved. Options are read from the group in each step, so changing
 ``optimizer.param_groups[0]["lr"]`` takes effect at once; that is how schedules work.
@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import kernels
 from ..backend import Array, is_array, on_device_of
+from ..core import execute
 from ..core.gradmode import enable_grad
 from ..core.versions import mark_written
 from ..events import tell
@@ -20,7 +20,7 @@ from ..nn.hooks import added
 from ..nn.parameter import clear_gradients
 from ..nn.state import fitted
 from ..tensor import RemovableHandle, Tensor
-from .together import Together, alike
+from .flat import FlatParameters, can_flatten
 
 Group = dict[str, Any]
 StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -42,7 +42,7 @@ class Optimizer:
     """
 
     fixed: ClassVar[Mapping[str, Any]] = {}
-    """Options of PyTorch's namesake that have one value here."""
+    """PyTorch's options that are accepted with this value only."""
 
     required: ClassVar[tuple[str, ...]] = ()
     """What the state of a parameter always holds after its first step."""
@@ -61,7 +61,7 @@ class Optimizer:
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._together: dict[int, Together] = {}  # by the number of the group
+        self._together: dict[int, FlatParameters] = {}  # by the number of the group
         self._before_step: list[StepHook] = []
         self._after_step: list[StepHook] = []
         if isinstance(params, Tensor):
@@ -185,7 +185,7 @@ class Optimizer:
         if state:
             self._check_state(parameter, state)
         with on_device_of(w):
-            self.update(w, g, state, group)
+            self._update(w, g, state, group)
         mark_written(w)
 
     def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
@@ -194,22 +194,24 @@ class Optimizer:
         gradients = [p._grad.array for p in parameters]
         first, group = parameters[0].array, self.param_groups[number]
         on_host = type(first) is np.ndarray
-        if not on_host and not kernels.has_step(name, first):
+        kernel = None if on_host or not execute.switch.kernels else execute.cupy_steps.get(name)
+        if not on_host and kernel is None:
             return False
         states = [self.state.setdefault(p, {}) for p in parameters]
         together = self._together.get(number)
         if together is None or not together.still_holds(parameters, states):
             self._together.pop(number, None)
-            if not alike([p.array for p in parameters], gradients, states):
+            if not can_flatten([p.array for p in parameters], gradients, states):
                 return False
-            together = self._together[number] = Together(parameters, states)
+            together = self._together[number] = FlatParameters(parameters, states)
         weights = together.weights
         with on_device_of(first):
             if on_host:
-                together.update(gradients, lambda w, g, state: self.update(w, g, state, group))
+                together.update(gradients, lambda w, g, state: self._update(w, g, state, group))
             else:
                 state = dict(together.state)
-                if not kernels.step(name, weights, gradients, state, group, together.sent):
+                cache = together.pointer_cache
+                if kernel is None or not kernel(weights, gradients, state, group, cache):
                     return False
                 together.keep(state)
         mark_written(*weights)
@@ -219,6 +221,22 @@ class Optimizer:
         """For pickle and copy: without what holds views of the arrays in ``state``, and without
         hooks, which look at this optimiser."""
         return {**self.__dict__, "_together": {}, "_before_step": [], "_after_step": []}
+
+    def _update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
+        """``update``; of half precision in float32, as the CUDA kernels compute: eps and squares of
+        gradients are 0 in float16."""
+        if w.dtype != np.float16:
+            self.update(w, g, state, group)
+            return
+        wide = {k: v.astype(np.float32) if is_array(v) else v for k, v in state.items()}
+        weights = w.astype(np.float32)
+        self.update(weights, g.astype(np.float32), wide, group)
+        w[...] = weights
+        for name, value in wide.items():
+            if is_array(value) and name in state:
+                state[name][...] = value
+            else:
+                state[name] = value.astype(np.float16) if is_array(value) else value
 
     def update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
         """Change ``w`` in place, given its gradient ``g``; ``state`` is what the last step left.
@@ -300,7 +318,16 @@ class Optimizer:
             if number not in parameters:
                 raise ValueError(f"{self.name}: the state names a parameter {number}, unknown here")
             state[parameters[number]] = self._loaded_state(number, parameters[number], remembered)
-        self.param_groups[:], self.state = groups, state
+
+        def swap() -> None:
+            self.param_groups[:] = groups
+            self.state = state
+
+        try:
+            swap()
+        except BaseException:  # Ctrl-C in between: it is all there before the error goes on
+            swap()
+            raise
 
     def _parameters(self) -> list[Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

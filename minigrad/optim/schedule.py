@@ -82,13 +82,31 @@ class LRScheduler:
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """How many steps have been taken. The initial rates are in the optimiser's state."""
-        return {"last_epoch": self.last_epoch}
+        """How many steps have been taken, and the numbers that it was made with, such as T_max;
+        functions are not among them. The initial rates are in the optimiser's state."""
+        return {name: value for name, value in vars(self).items() if self._is_saved(value)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue where ``state_dict`` was taken; load the optimiser's before this one."""
-        self.last_epoch = int(state_dict["last_epoch"])
+        """Continue where ``state_dict`` was taken, also in PyTorch; load the optimiser's before
+        this one.
+
+        Raises:
+            ValueError: it is no state of a schedule. Nothing has changed then.
+        """
+        epoch = state_dict.get("last_epoch") if isinstance(state_dict, Mapping) else None
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError(
+                f"{self.name}: the state has last_epoch {epoch!r}, expected a number from 0"
+            )
+        own = vars(self)
+        known = {n: v for n, v in state_dict.items() if n in own and self._is_saved(own[n])}
+        own.update(known)
         self._set_rates()
+
+    @staticmethod
+    def _is_saved(value: Any) -> bool:
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        return all(isinstance(number, (bool, int, float)) for number in numbers)
 
     def _set_rates(self) -> None:
         for i, group in enumerate(self.optimizer.param_groups):
@@ -250,6 +268,25 @@ class SequentialLR(LRScheduler):
         turn = bisect_right(self.milestones, t)
         start = self.milestones[turn - 1] if turn else 0
         return self.schedulers[turn].rate(base, t - start, group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of every schedule, with the states of those inside under "_schedulers"."""
+        inside = [schedule.state_dict() for schedule in self.schedulers]
+        return {**super().state_dict(), "_schedulers": inside}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """As of every schedule; those inside are loaded too."""
+        inside = state_dict.get("_schedulers", [])
+        if inside and len(inside) != len(self.schedulers):
+            raise ValueError(
+                f"SequentialLR: the state has {len(inside)} schedules, expected "
+                f"{len(self.schedulers)}"
+            )
+        super().load_state_dict(state_dict)
+        for schedule, state in zip(self.schedulers, inside, strict=bool(inside)):
+            known = vars(schedule)
+            known.update({n: v for n, v in state.items() if n in known and self._is_saved(v)})
+        self._set_rates()
 
 
 def _positive(what: str, number: int) -> int:

@@ -62,15 +62,21 @@ def test_eps_is_not_negative() -> None:
 
 @pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
 def test_options_that_are_not_offered_are_errors(kind: type) -> None:
-    with pytest.raises(TypeError, match="amsgrad"):
-        kind([nn.Parameter([1.0])], amsgrad=True)
+    with pytest.raises(TypeError, match="fused"):
+        kind([nn.Parameter([1.0])], fused=True)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"weight_decay": 0.1}, {"betas": (0.8, 0.95), "eps": 1e-3}, {"maximize": True}],
+    [
+        {},
+        {"weight_decay": 0.1},
+        {"betas": (0.8, 0.95), "eps": 1e-3},
+        {"maximize": True},
+        {"amsgrad": True},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-4)])
@@ -112,3 +118,21 @@ def test_an_incomplete_or_negative_state_is_refused_and_changes_nothing(fault: s
     assert {k: v.tolist() for k, v in before.items()} == {
         k: np.array(v).tolist() for k, v in o.state[p].items()
     }
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.AdamW])
+def test_amsgrad_divides_by_the_largest_so_far(make):
+    """By hand, in float64. The gradients fall, and the plain average with them."""
+    w, lr, (b1, b2), eps = 1.5, 0.1, (0.9, 0.99), 1e-8
+    p = mg.nn.Parameter(np.array([w]))
+    optimizer = make([p], lr=lr, betas=(b1, b2), eps=eps, weight_decay=0.0, amsgrad=True)
+    m = v = largest = 0.0
+    for t, g in enumerate([4.0, 0.5, -0.25, 0.125], 1):
+        p.grad = mg.tensor(np.array([g]))
+        optimizer.step()
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        largest = max(largest, v)
+        w -= lr * (m / (1 - b1**t)) / ((largest / (1 - b2**t)) ** 0.5 + eps)
+        assert p.item() == pytest.approx(w, rel=1e-12)
+    assert largest > v
+    assert optimizer.state[p]["max_exp_avg_sq"][0] == pytest.approx(largest, rel=1e-12)

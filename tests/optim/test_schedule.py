@@ -207,3 +207,53 @@ def test_a_last_epoch_below_minus_one_is_refused() -> None:
     with pytest.raises(ValueError, match="last_epoch is -5, expected at least -1"):
         optim.LinearLR(o, last_epoch=-5)
     assert o.param_groups[0]["lr"] == 0.7
+
+
+def schedules():
+    def optimizer():
+        return optim.SGD([mg.nn.Parameter([1.5])], lr=0.8)
+
+    first, second = optimizer(), optimizer()
+    yield (
+        optim.CosineAnnealingLR(first, T_max=7, eta_min=0.05),
+        optim.CosineAnnealingLR(second, T_max=90),
+    )
+    first, second = optimizer(), optimizer()
+    yield optim.StepLR(first, step_size=2, gamma=0.3), optim.StepLR(second, step_size=5)
+    first, second = optimizer(), optimizer()
+    yield (
+        optim.SequentialLR(
+            first,
+            [optim.LinearLR(first, 0.2, total_iters=3), optim.StepLR(first, 2, 0.5)],
+            [3],
+        ),
+        optim.SequentialLR(
+            second,
+            [optim.LinearLR(second, 0.9, total_iters=8), optim.StepLR(second, 9, 0.9)],
+            [6],
+        ),
+    )
+
+
+@pytest.mark.parametrize("pair", range(3))
+def test_a_schedule_is_restored_with_the_numbers_it_was_made_with(pair, tmp_path):
+    saved, other = list(schedules())[pair]
+    for _ in range(4):
+        saved.step()
+    mg.save({"o": saved.optimizer.state_dict(), "s": saved.state_dict()}, tmp_path / "x.npz")
+    state = mg.load(tmp_path / "x.npz")
+    other.optimizer.load_state_dict(state["o"])
+    other.load_state_dict(state["s"])
+    for _ in range(6):
+        assert other.get_last_lr() == saved.get_last_lr()
+        saved.step()
+        other.step()
+
+
+@pytest.mark.parametrize("state", [{}, {"last_epoch": -1}, {"last_epoch": 2.5}, 3])
+def test_what_is_no_state_of_a_schedule_is_refused(state):
+    schedule, _ = next(schedules())
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match="expected a number from 0"):
+        schedule.load_state_dict(state)
+    assert schedule.state_dict() == before

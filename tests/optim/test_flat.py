@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.optim import together
+from minigrad.optim import flat
 
 SHAPES = [(3, 4), (4,), (), (0, 2), (5, 3), (1,), (2, 3, 2)]
 
@@ -68,7 +68,7 @@ def make(request):
 
 @pytest.mark.parametrize("block", [32_768, 10, 1])
 def test_together_is_as_alone(make, block, monkeypatch):
-    monkeypatch.setattr(together, "BLOCK", block)
+    monkeypatch.setattr(flat, "BLOCK", block)
     twins = Twins(make)
     for seed in range(4):
         twins.step(seed)
@@ -78,8 +78,8 @@ def test_together_is_as_alone(make, block, monkeypatch):
 
 def test_blocks_cover_every_element_once(monkeypatch):
     for block, sizes in itertools.product((1, 4, 7, 100), ([3, 3, 3], [20, 1, 1, 9], [0, 5, 0])):
-        monkeypatch.setattr(together, "BLOCK", block)
-        group = together.Together(parameters(shapes=[(n,) for n in sizes]), [{} for _ in sizes])
+        monkeypatch.setattr(flat, "BLOCK", block)
+        group = flat.FlatParameters(parameters(shapes=[(n,) for n in sizes]), [{} for _ in sizes])
         ends = [0]
         for members, within, place, spots in group.blocks:
             assert [s.stop - s.start for s in spots] == sizes[members]
@@ -262,3 +262,52 @@ def test_a_parameter_that_has_changed_its_shape_is_named_and_no_other_gets_its_m
     with pytest.raises(ValueError, match=r"momentum_buffer of a parameter has shape \(3,\), but"):
         optimizer.step()
     np.testing.assert_allclose(b.data, np.full(5, -5.8), rtol=1e-6)  # -2, then -(0.9 * 2 + 2)
+
+
+# ------------------------------------------------------------------ parameters that share memory
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_parameters_over_one_memory_are_updated_one_after_the_other(shift):
+    """``base[shift:]`` and ``base[: 4 - shift]`` overlap but for a few elements."""
+    base = np.array([1.5, 2.5, 3.5, 4.5], np.float32)
+    expected = base.astype(np.float64)
+    parts = [base[shift:], base[: 4 - shift]]
+    parameters = [mg.from_numpy(part).requires_grad_() for part in parts]
+    gradients = [np.arange(4 - shift) + 0.5, np.arange(4 - shift) - 2.5]
+    for p, g in zip(parameters, gradients, strict=True):
+        p.grad = mg.tensor(g.astype(np.float32))
+    optim.SGD(parameters, lr=0.25).step()
+    expected[shift:] -= 0.25 * gradients[0]
+    expected[: 4 - shift] -= 0.25 * gradients[1]
+    np.testing.assert_allclose(base, expected, rtol=1e-6)
+
+
+def test_weights_tied_through_data():
+    a, b = mg.nn.Parameter([1.5, -2.5]), mg.nn.Parameter([0.0, 0.0])
+    b.data = a.data
+    a.grad, b.grad = mg.tensor([0.5, 1.0]), mg.tensor([0.25, -3.0])
+    optim.SGD([a, b], lr=1.0).step()
+    assert a.tolist() == b.tolist() == [0.75, -0.5]
+
+
+# ------------------------------------------------------------------------------ half precision
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.AdamW, lambda p: optim.SGD(p, 0.1, 0.9)])
+@pytest.mark.parametrize("gradient", [0.0, 1e-3, -2e-4, 3.0])
+def test_half_precision_is_computed_in_single(make, gradient):
+    """In float16 eps and the squares of small gradients are 0, and a step would be infinite."""
+    half = mg.nn.Parameter(np.array([1.5, -2.5], np.float16))
+    single = mg.nn.Parameter(np.array([1.5, -2.5], np.float32))
+    one, other = make([half]), make([single])
+    for _ in range(3):
+        for p, dtype in ((half, np.float16), (single, np.float32)):
+            p.grad = mg.tensor(np.array([gradient, gradient], dtype))
+        one.step()
+        other.step()
+    assert half.dtype == np.float16
+    # Between steps the moments are rounded to float16, where squares below 6e-8 are 0.
+    assert np.isfinite(half.data).all()
+    if abs(gradient) in (0.0, 3.0):
+        np.testing.assert_allclose(half.data, single.data, rtol=3e-3, atol=3e-3)

@@ -27,11 +27,11 @@ BLOCK = 32_768
 State = dict[str, Any]
 
 
-class Together:
+class FlatParameters:
     """Some parameters of a group, their arrays, and what is remembered of them.
 
     Args:
-        parameters: alike in type and device, see ``alike``.
+        parameters: alike in type and device, see ``can_flatten``.
         states: what is remembered of each so far.
     """
 
@@ -43,7 +43,7 @@ class Together:
         self.places = [slice(start, stop) for start, stop in pairwise(ends)]
         self.size = ends[-1]
         self.blocks = list(self._divide())
-        self.sent: dict[Any, Array] = {}  # what kernels keep on a GPU from step to step
+        self.pointer_cache: dict[Any, Array] = {}  # what kernels keep on a GPU from step to step
         self.state: State = {}
         self.views: list[Array] = []
         join = array_module(self.weights[0]).concatenate
@@ -128,13 +128,13 @@ class Together:
         self.views = [v for state in self.states for v in state.values() if is_array(v)]
 
 
-def alike(weights: list[Array], gradients: list[Array], states: list[State]) -> bool:
+def can_flatten(weights: list[Array], gradients: list[Array], states: list[State]) -> bool:
     """Whether parameters can be updated together: of one type, on one device, without gaps, and
     remembered in the same way, for the same number of steps."""
     first, remembered = weights[0], states[0]
     kind, dtype, names = type(first), first.dtype, remembered.keys()
     return (
-        len({id(w) for w in weights}) == len(weights)
+        not overlapping(weights)
         and all(
             type(w) is type(g) is kind
             and w.dtype == g.dtype == dtype
@@ -152,3 +152,19 @@ def alike(weights: list[Array], gradients: list[Array], states: list[State]) -> 
             for state, w in zip(states, weights, strict=True)
         )
     )
+
+
+def overlapping(weights: list[Array]) -> bool:
+    """Whether two of the parameters share memory: what is copied to a block, updated and copied
+    back must not be written twice. They are updated one after the other then."""
+    spans = sorted(map(span, weights))
+    return any(start < end for (_, end), (start, _) in pairwise(spans))
+
+
+def span(array: Array) -> tuple[int, int]:
+    """The first address of an array's memory, and the one after the last."""
+    if not isinstance(array, np.ndarray):  # CuPy's
+        start = int(array.data.ptr)
+        return start, start + max(int(array.nbytes), 1)
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return low, max(high, low + 1)
