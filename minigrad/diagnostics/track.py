@@ -22,6 +22,7 @@ from ..core.gradmode import is_grad_enabled
 from ..nn import Module, ReLU, Sigmoid, Tanh
 from ..optim import Adam, Optimizer
 from ..tensor import Tensor
+from .doctor.examine import normalises
 from .history import History
 from .stats import SATURATED
 
@@ -86,7 +87,7 @@ class _Recorder:
     @staticmethod
     def is_told(module: Module) -> bool:
         """Whether there is something to say of what the module computes."""
-        known = isinstance(module, (Sigmoid, Tanh, ReLU)) or "running_mean" in vars(module)
+        known = isinstance(module, (Sigmoid, Tanh, ReLU)) or normalises(module)
         return known or _weight(module) is not None
 
     def attach(self) -> None:
@@ -113,7 +114,7 @@ class _Recorder:
         elif isinstance(module, ReLU) and made.ndim > 1:
             axes = (0, *range(2, made.ndim))
             self.row["dead", name] = float((made.max(axis=axes) <= 0).mean())
-        elif vars(module).get("running_mean") is not None and given.ndim > 1:
+        elif normalises(module) and module.running_mean is not None and given.ndim > 1:
             mean, var = self.moments(given)
             away = (module.running_mean.array - mean) ** 2 / (var + module.eps)
             self.row["behind", name] = math.sqrt(float(away.sum()) / max(away.size, 1))

@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 import minigrad.functional as F
 from minigrad import nn, optim
-from minigrad.diagnostics import diagnose
+from minigrad.diagnostics import diagnose, track
 from minigrad.diagnostics.doctor import fit, normalization
 from minigrad.diagnostics.doctor.examine import examine
 from minigrad.diagnostics.doctor.patient import Patient
@@ -126,6 +126,33 @@ class TestRunningStatistics:
         model, x, labels = self.trained(60, 0.1)
         report = diagnose(model, x + 3.0, labels)
         assert report.kinds == ["stale-statistics"]
+
+    def test_a_fused_model_is_not_accused_for_what_cannot_be_seen(self) -> None:
+        x, labels = classes()
+        layers = nn.Linear(6, 10), nn.BatchNorm1d(10), nn.Sigmoid(), nn.Linear(10, 3)
+        model = nn.fuse(nn.Sequential(*layers))
+        with mg.no_grad():
+            for _ in range(60):
+                model(x * 5)
+        assert not diagnose(model, x * 2, labels)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        with track(model, optimizer, every=1) as history:
+            F.cross_entropy(model(x), labels).backward()
+            optimizer.step()
+        assert set(history.values) == {"gradient", "update", "spread"}
+
+
+class TestCollapse:
+    def test_the_rank_of_the_weight_gradient(self) -> None:
+        """All inputs of the second layer are multiples of one vector, so it has rank 1."""
+        model, (x, labels) = plain(width=12), classes()
+        with mg.no_grad():
+            model[0].weight.copy_(model[0].weight[:1] * mg.linspace(1, 2, 12).reshape(12, 1))
+            model[0].bias.fill_(0.0)
+        found = finding(diagnose(model, x, labels), "collapse")
+        assert found.where == ("0",)
+        assert found.numbers["rank"] == pytest.approx(1, abs=1e-6)
+        assert found.numbers["directions"] == pytest.approx(1, abs=1e-3)
 
 
 class TestOutputs:

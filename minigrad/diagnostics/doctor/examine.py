@@ -17,6 +17,7 @@ from ...backend import Array, array_module, on_device_of
 from ...core.graph import next_order, oldest_first
 from ...core.hooks import watched
 from ...nn import Module
+from ...nn.fuse import FusedAway
 from ...tensor import Tensor
 from ..stats import norm
 from .patient import Patient
@@ -104,7 +105,7 @@ class Layer:
         return np.nan if weight is None else norm(weight) / np.sqrt(len(weight))
 
     def __str__(self) -> str:
-        return f"{self.name or 'the model'} ({type(self.module).__name__})"
+        return f"{self.name or 'the model'} ({self.module._get_name()})"
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def _attach(model: Module, seen: Examination, called: set[str]) -> None:
         if next(iter(module.children()), None) is None:
             layer = Layer(name, module, module.training, next_order())
             layer.input = values(inputs[0]) if inputs else None
-            if "running_mean" in vars(module) and inputs and isinstance(inputs[0], Tensor):
+            if normalises(module) and inputs and isinstance(inputs[0], Tensor):
                 layer.batch = channels(inputs[0].array)
             seen.layers.append(layer)
 
@@ -250,6 +251,12 @@ def _attach(model: Module, seen: Examination, called: set[str]) -> None:
         module.register_forward_pre_hook(functools.partial(before, name))
         if next(iter(module.children()), None) is None:
             module.register_forward_hook(after)
+
+
+def normalises(module: Module) -> bool:
+    """Whether it is a BatchNorm that gets what it normalises. (``nn.fuse`` leaves one behind that
+    gets what comes out, and its numbers would say nothing.)"""
+    return "running_mean" in vars(module) and not isinstance(module, FusedAway)
 
 
 def channels(array: Array) -> dict[str, Any]:

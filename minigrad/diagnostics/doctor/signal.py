@@ -143,7 +143,8 @@ def _vanishing(seen: Examination, layers: list[Layer], lost: list[float]) -> Fin
     evidence = (
         f"{share} The slopes are {numbers['slope']:.2g} (root mean square), the weights multiply "
         f"by {numbers['gain']:.2g}, together {numbers['slope'] * numbers['gain']:.2g} per layer; "
-        f"{0 if math.isnan(saturated) else saturated:.0%} of the units are saturated."
+        f"{0 if math.isnan(saturated) else saturated:.0%} of the units are saturated. What tells "
+        f"the samples apart shrinks on the way up, to {numbers['spread']:.1g} of what it was."
     )
     return Finding("vanishing", _names(layers[:-1]), evidence, numbers)
 
@@ -211,6 +212,19 @@ def _element(seen: Examination, layer: Layer) -> float:
     return 0.0 if row is None or row.grad is None else row.grad / math.sqrt(size)
 
 
+def _rank(seen: Examination, layer: Layer) -> float:
+    """In how many directions the rows of a layer's weight gradient point: as for the samples, but
+    from 0 and not from their mean."""
+    gradient = layer.module.weight._grad
+    if gradient is None:
+        return math.nan
+    rows = gradient.array.astype(np.float64).reshape(len(gradient), -1)
+    rows = rows / (abs(rows).max() or 1.0)
+    products = rows @ rows.T
+    squares = float((products * products).sum())
+    return float(products.trace()) ** 2 / squares if squares else math.nan
+
+
 def _median(values: list[float], default: float = math.nan) -> float:
     known = [v for v in values if not math.isnan(v)]
     return float(np.median(known)) if known else default
@@ -242,12 +256,13 @@ def _collapse(seen: Examination) -> Iterator[Finding]:
         assert inside is not None
         alike = inside.spread <= ALIKE * inside.rms
         if alike or inside.directions <= RANK_ONE:
+            rank = _rank(seen, above)
             evidence = (
                 f"the inputs differ in {start.directions:.1f} directions, what enters {above} in "
                 f"{inside.directions:.3f} (collapsed: {RANK_ONE:g} or less), with a spread of "
                 f"{inside.spread:.2g} where the values are {inside.rms:.2g} (alike: a share of "
-                f"{ALIKE:g})."
+                f"{ALIKE:g}). Its weight gradient has {rank:.2f} directions."
             )
-            numbers = {"directions": inside.directions, "share": _spread(above)}
+            numbers = {"directions": inside.directions, "share": _spread(above), "rank": rank}
             yield Finding("collapse", (layer.name,), evidence, numbers)
             return
