@@ -105,7 +105,7 @@ class Layer:
         return np.nan if weight is None else norm(weight) / np.sqrt(len(weight))
 
     def __str__(self) -> str:
-        return f"{self.name or 'the model'} ({self.module._get_name()})"
+        return f"{self.name or 'the model'} ({type(self.module).__name__})"
 
 
 @dataclass(frozen=True)
