@@ -9,6 +9,7 @@ The header says how long the file has to be, so a download that broke off cannot
 """
 
 import gzip
+import io
 import math
 import os
 import struct
@@ -19,6 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 VALUE_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+MOST_DIMENSIONS = 64
+LARGEST = 2**30
+"""Bytes: what a packed file may grow to; MNIST's largest has 47 million."""
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.generic]:
@@ -44,6 +49,11 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.generic]:
             f"IDX: '00 00', a type ({codes}), a number of dimensions from 01. {_advice(content)}"
         )
     dtype, ndim = np.dtype(VALUE_TYPES[magic[2]]), magic[3]
+    if ndim > MOST_DIMENSIONS:
+        raise ValueError(
+            f"{path}: says that it has {ndim} dimensions, expected at most {MOST_DIMENSIONS}, as "
+            f"NumPy has. The header is damaged: fetch it again."
+        )
     start = 4 + 4 * ndim
     if len(content) < start:
         raise ValueError(
@@ -73,7 +83,14 @@ def _unpack(path: Path) -> bytes:
             f"'1f 8b' (gzip). {_advice(packed)}"
         )
     try:
-        return gzip.decompress(packed)
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            content = file.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise ValueError(
+                    f"{path}: grows from {len(packed)} to more than {LARGEST} bytes, expected at "
+                    f"most that. Unpack it yourself if you trust it."
+                )
+            return content
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f"{path}: cannot be unpacked after {len(packed)} bytes of gzip ({error}). The file is "

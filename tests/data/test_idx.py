@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minigrad.data import read_idx
+from minigrad.data import idx, read_idx
 
 CODES = {
     "uint8": 0x08,
@@ -109,3 +109,18 @@ def test_a_damaged_file_is_refused(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"absent\.gz"):
         read_idx(tmp_path / "absent.gz")
+
+
+def test_a_file_that_grows_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(idx, "LARGEST", 10_000)
+    path = tmp_path / "zeros.gz"
+    path.write_bytes(gzip.compress(bytes(10_001)))
+    with pytest.raises(ValueError, match="to more than 10000 bytes"):
+        read_idx(path)
+
+
+def test_more_dimensions_than_numpy_has(tmp_path):
+    path = tmp_path / "deep"
+    path.write_bytes(bytes([0, 0, 8, 65]) + bytes(4 * 65))
+    with pytest.raises(ValueError, match="says that it has 65 dimensions, expected at most 64"):
+        read_idx(path)

@@ -402,3 +402,16 @@ def test_a_parameter_in_the_place_of_a_buffer_is_learnt():
     assert [name for name, _ in module.named_parameters()] == ["w"]
     assert not list(module.named_buffers())
     assert list(module.state_dict()) == ["w"]
+
+
+def test_a_number_that_half_precision_cannot_hold_is_refused():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model[1].running_var.fill_(1e5)
+    before = {name: t.numpy().copy() for name, t in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"1\.running_var holds 100000, which float16 cannot"):
+        model.half()
+    for name, t in model.state_dict().items():
+        assert t.dtype == before[name].dtype
+        np.testing.assert_array_equal(t.numpy(), before[name])
+    model[1].running_var.fill_(6e4)
+    assert model.half()[1].running_var.tolist() == [6e4] * 3
