@@ -59,7 +59,7 @@ class Conversion:
     def _refuse_overflow(self, dtype: np.dtype[Any]) -> None:
         largest = float(np.finfo(dtype).max)
         for name, tensor in [*self.named_parameters(), *self.named_buffers()]:
-            if tensor.dtype.kind != "f" or np.finfo(tensor.dtype).max <= largest:
+            if tensor.dtype.kind != "f" or float(np.finfo(tensor.dtype).max) <= largest:
                 continue
             array = tensor.array
             finite = abs(array[array_module(array).isfinite(array)])
