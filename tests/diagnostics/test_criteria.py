@@ -237,6 +237,82 @@ class TestWhatCannotBeExamined:
             diagnose(plain(), x, mg.zeros(3, dtype=mg.int64))
 
 
+class TestUnusualModels:
+    """None of these is accused of anything."""
+
+    def check(self, model: nn.Module, x: mg.Tensor, labels: Any, loss: Any) -> None:
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        assert diagnose(model, x, labels, loss, optimizer).kinds == []
+
+    def test_two_outputs(self) -> None:
+        class Two(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.a, self.b = plain(), nn.Linear(6, 1)
+
+            def forward(self, x: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
+                return self.a(x), self.b(x)
+
+        x, labels = classes()
+        target = mg.randn(40, 1)
+        self.check(
+            Two(), x, labels, lambda y, t: F.cross_entropy(y[0], t) + F.mse_loss(y[1], target)
+        )
+
+    def test_a_recurrent_one(self) -> None:
+        """The first state is a constant, and the same layers are called again and again."""
+
+        class Recurrent(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.a, self.b, self.out = nn.Linear(6, 12), nn.Linear(12, 12), nn.Linear(12, 3)
+
+            def forward(self, x: mg.Tensor) -> mg.Tensor:
+                h = mg.zeros(len(x), 12)
+                for k in range(x.shape[1]):
+                    h = (self.a(x[:, k]) + self.b(h)).tanh()
+                return self.out(h)
+
+        self.check(Recurrent(), mg.randn(30, 4, 6), mg.randint(0, 3, (30,)), F.cross_entropy)
+
+    def test_parameters_without_layers(self) -> None:
+        class Own(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.w = nn.Parameter(mg.randn(6, 3) * 0.3)
+
+            def forward(self, x: mg.Tensor) -> mg.Tensor:
+                return (x @ self.w).tanh() * 3
+
+        self.check(Own(), *classes(), F.cross_entropy)
+
+    def test_sequences_images_and_a_single_sample(self) -> None:
+        x, labels = mg.randn(10, 5, 6), mg.randint(0, 3, (10, 5))
+        flat = lambda y, t: F.cross_entropy(y.reshape(-1, 3), t.reshape(-1))  # noqa: E731
+        self.check(plain(), x, labels, flat)
+        norm = nn.BatchNorm2d(2)
+        images = nn.Sequential(norm, nn.Flatten(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 3))
+        self.check(images, mg.randn(20, 2, 4, 4), mg.randint(0, 3, (20,)), F.cross_entropy)
+        x, labels = classes()
+        self.check(plain(), x[:1], labels[:1], F.cross_entropy)
+
+    def test_a_narrow_middle_and_a_single_input(self) -> None:
+        parts = list(plain(outputs=2)), list(plain(2, 10, 6))
+        x, _ = classes()
+        self.check(nn.Sequential(*parts[0], nn.Tanh(), *parts[1]), x, x, F.mse_loss)
+        line = mg.linspace(-1, 1, 50).reshape(50, 1)
+        self.check(plain(1, 32, 1), line, (line * 3).sin(), F.mse_loss)
+
+    def test_where_nothing_learns_that_is_said(self) -> None:
+        model = plain().requires_grad_(False)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        report = diagnose(
+            model, *classes(), optimizer=optimizer, try_remedies=True, remedy_steps=20
+        )
+        assert report.kinds == ["no-gradient"]
+        assert [trial.helped for trial in report.trials] == [True]
+
+
 def test_only_the_layer_that_gets_less_is_left_out_of_the_path() -> None:
     """A last layer of zeros sends nothing down until its first step, and learns itself."""
     model = nn.Sequential(*plain(), nn.ReLU(), nn.Linear(3, 3))

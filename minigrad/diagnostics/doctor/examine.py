@@ -84,6 +84,8 @@ class Layer:
     closed: int = 0
     input: Values | None = None
     output: Values | None = None
+    fed: bool = False
+    """Whether its input is part of the graph: computed from something that learns."""
     recorded: bool = False
     """Whether its output is part of a graph."""
     grad: float | None = None
@@ -232,6 +234,7 @@ def _attach(model: Module, seen: Examination, called: set[str]) -> None:
         if next(iter(module.children()), None) is None:
             layer = Layer(name, module, module.training, next_order())
             layer.input = values(inputs[0]) if inputs else None
+            layer.fed = bool(inputs) and isinstance(inputs[0], Tensor) and inputs[0].requires_grad
             if normalises(module) and inputs and isinstance(inputs[0], Tensor):
                 layer.batch = channels(inputs[0].array)
             seen.layers.append(layer)

@@ -74,7 +74,8 @@ class Patient:
             loss = trial.loss(trial.model(x), labels)
             for parameter in trial.model.parameters():
                 parameter._grad = None
-            loss.backward()
+            if loss.requires_grad:  # something in it learns
+                loss.backward()
             if trial.optimizer is not None:
                 trial.optimizer.step()
             return loss

@@ -236,7 +236,7 @@ def _names(layers: list[Layer]) -> tuple[str, ...]:
 
 def _collapse(seen: Examination) -> Iterator[Finding]:
     layers = [layer for layer in seen.weighted if layer.input is not None]
-    if not layers:
+    if not layers or len(seen.patient.x) < 2:
         return
     start = layers[0].input
     assert start is not None
@@ -254,6 +254,8 @@ def _collapse(seen: Examination) -> Iterator[Finding]:
             return  # made narrow on purpose
         inside = above.input
         assert inside is not None
+        if not above.fed:  # a constant, such as the first state of a recurrent layer
+            continue
         alike = inside.spread <= ALIKE * inside.rms
         if alike or inside.directions <= RANK_ONE:
             rank = _rank(seen, above)
