@@ -13,7 +13,6 @@ class Sigmoid(Module):
     """1 / (1 + e^-x), elementwise."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.sigmoid(input)
 
 
@@ -21,7 +20,6 @@ class Tanh(Module):
     """The hyperbolic tangent, elementwise."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.tanh(input)
 
 
@@ -29,7 +27,6 @@ class ReLU(Module):
     """max(x, 0), elementwise."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.relu(input)
 
 
@@ -41,7 +38,6 @@ class LeakyReLU(Module):
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.leaky_relu(input, self.negative_slope)
 
     def extra_repr(self) -> str:
@@ -56,7 +52,6 @@ class ELU(Module):
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.elu(input, self.alpha)
 
     def extra_repr(self) -> str:
@@ -72,7 +67,6 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
@@ -83,7 +77,6 @@ class SiLU(Module):
     """x sigmoid(x), elementwise."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.silu(input)
 
 
@@ -95,7 +88,6 @@ class Softplus(Module):
         self.beta, self.threshold = beta, threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
@@ -110,7 +102,6 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.softmax(input, self.dim)
 
     def extra_repr(self) -> str:
@@ -125,7 +116,6 @@ class LogSoftmax(Module):
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.log_softmax(input, self.dim)
 
     def extra_repr(self) -> str:

@@ -129,7 +129,6 @@ class BatchNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         by_batch = self.training or self.running_mean is None
         self._check(input, by_batch)
         return self._run(self.function, (input,), by_batch)

@@ -115,7 +115,6 @@ class Sequential(_Row):
                 self.add_module(str(index), part)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        """See the class."""
         for module in self:
             input = module(input)
         return input

@@ -24,7 +24,6 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p is {p}, expected a probability from 0 to 1")
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.dropout(input, self.p, self.training)
 
     def extra_repr(self) -> str:

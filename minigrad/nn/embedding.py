@@ -47,7 +47,6 @@ class Embedding(Module):
                 self.weight[self.padding_idx] = 0
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:

@@ -53,7 +53,6 @@ class Linear(Module):
             init.uniform_(parameter, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         try:
             return self.function(input, self.weight, self.bias)
         except (TypeError, ValueError) as error:

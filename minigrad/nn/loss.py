@@ -47,7 +47,6 @@ class CrossEntropyLoss(_Loss):
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.cross_entropy(
             input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
@@ -71,7 +70,6 @@ class NLLLoss(_Loss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
@@ -82,7 +80,6 @@ class MSELoss(_Loss):
         super().__init__(reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.mse_loss(input, target, self.reduction)
 
 
@@ -101,7 +98,6 @@ class HuberLoss(_Loss):
             raise ValueError(f"HuberLoss: delta is {delta}, expected a number above 0")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.huber_loss(input, target, self.reduction, self.delta)
 
     def extra_repr(self) -> str:
@@ -115,7 +111,6 @@ class L1Loss(_Loss):
         super().__init__(reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.l1_loss(input, target, self.reduction)
 
 
@@ -135,7 +130,6 @@ class SmoothL1Loss(_Loss):
             raise ValueError(f"SmoothL1Loss: beta is {beta}, expected a number from 0 on")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.smooth_l1_loss(input, target, self.reduction, self.beta)
 
     def extra_repr(self) -> str:
@@ -161,7 +155,6 @@ class BCEWithLogitsLoss(_Loss):
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         return F.binary_cross_entropy_with_logits(
             input, target, self.weight, self.reduction, self.pos_weight
         )

@@ -17,7 +17,6 @@ class Identity(Module):
         super().__init__()
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return input
 
 
@@ -29,7 +28,6 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return F.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
@@ -50,7 +48,6 @@ class Unflatten(Module):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         shape = input.shape
         dim = normalize_dim(self.dim, input.ndim, "Unflatten")
         sizes, length = self.unflattened_size, shape[dim]

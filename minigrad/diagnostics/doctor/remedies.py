@@ -74,7 +74,6 @@ class Skip(Module):
         self.branch = branch
 
     def forward(self, x: Any) -> Any:
-        """See the class."""
         return x + self.branch(x)
 
 
