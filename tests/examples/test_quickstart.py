@@ -35,3 +35,22 @@ def test_the_code_is_the_example() -> None:
 def test_the_pictures_and_pages_that_it_shows_exist() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+# ----------------------------------------------------------------------- the README in Chinese
+
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+
+
+def test_the_chinese_readme_has_the_same_code_numbers_and_links() -> None:
+    fences = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert fences.findall(CHINESE) == fences.findall(README)
+    prose, chinese = fences.sub("", README), fences.sub("", CHINESE)
+    # Numbers that a reader compares; the words of the one are not the words of the other.
+    number = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])|1e-14|(?<!\w)600(?!\w)")
+    assert sorted(number.findall(chinese)) == sorted(number.findall(prose))
+    link = re.compile(r"\]\(([^)]+)\)")
+    theirs = {target for target in link.findall(prose) if target != "README.zh-CN.md"}
+    assert {target for target in link.findall(chinese) if target != "README.md"} == theirs
+    assert "README.zh-CN.md" in link.findall(prose)
+    assert "README.md" in link.findall(chinese)
