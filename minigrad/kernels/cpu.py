@@ -58,19 +58,24 @@ def rows(n: int) -> Array:
     return np.arange(n)
 
 
+ROWS_AT_ONCE = 1024
+"""Rows that one product sums: with more, a sum in float32 is further off than PyTorch's (6e-7 of it
+for 4096 rows, against 2e-7 in blocks of 1024, which take a third longer)."""
+
+
 @lru_cache(maxsize=64)
 def column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Array]:
     """A function of (n, C): ``factor`` times the sum of each column. Of many rows, the sums of
-    each few thousand are added in float64: one long sum in float32 loses a digit for every
+    each thousand are added in float64: one long sum in float32 loses a digit for every
     hundredfold of its length."""
-    if n <= 4096:
+    if n <= ROWS_AT_ONCE:
         return np.full(n, factor, kind).dot
-    ones = np.ones(4096, kind)
+    ones = np.ones(ROWS_AT_ONCE, kind)
 
     def in_parts(x: Array) -> Array:
         total = np.zeros(x.shape[1])
-        for start in range(0, n, 4096):
-            rows = x[start : start + 4096]
+        for start in range(0, n, ROWS_AT_ONCE):
+            rows = x[start : start + ROWS_AT_ONCE]
             total += ones[: len(rows)].dot(rows)
         return (total * factor).astype(kind)
 

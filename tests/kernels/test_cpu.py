@@ -326,3 +326,13 @@ def test_a_subclass_of_ndarray_has_no_kernels():
     y = execute.forward(ops.Sigmoid(), [x.view(Named)])
     assert type(y) is Named
     np.testing.assert_array_equal(y, ops.Sigmoid().forward(x))
+
+
+@pytest.mark.parametrize("n", [1000, 1025, 4096, 5000, 20_000])
+def test_sums_of_many_rows_keep_their_digits(n, rng):
+    x = (rng.standard_normal((n, 16)) + 3).astype(np.float32)
+    exact = x.astype(np.float64).sum(0)
+    found = cpu.column_sums(n, "f")(x)
+    assert found.dtype == np.float32
+    assert np.abs(found / exact - 1).max() < 6e-7
+    np.testing.assert_allclose(cpu.column_sums(n, "f", 1 / n)(x), exact / n, rtol=8e-7)
