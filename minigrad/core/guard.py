@@ -59,10 +59,16 @@ def before(node: Op) -> None:
     for i, value in enumerate(node.saved):
         if type(value) is not Shape and versions.written_since(value, node.order):
             which = f"input {i}" if i else "output"
+            by = versions.writer(value)
+            remedy = (
+                "call backward before that, or make the pass after it"
+                if by
+                else "make a new tensor instead (y = y + 1, not y.add_(1)), or change a .clone()"
+            )
             raise RuntimeError(
                 f"{node.name}: its {which}, of shape {tuple(value.shape)}, was changed in place "
-                f"after the operation ran, and its gradient needs the old values; make a new "
-                f"tensor instead (y = y + 1, not y.add_(1)), or change a .clone(){recorded(node)}"
+                f"{f'by {by} ' if by else ''}after the operation ran, and its gradient needs the "
+                f"old values; {remedy}{recorded(node)}"
             )
 
 

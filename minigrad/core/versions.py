@@ -18,13 +18,17 @@ from ..backend import Array, forget_host_copy, owner
 from ..events import events
 from .graph import next_order
 
-_written: dict[int, list[Any]] = {}  # address -> [weak reference, number of the last write]
+# address -> [weak reference, number of the last write, by whom]
+_written: dict[int, list[Any]] = {}
+    int, list[Any]
+] = {}  # address -> [weak reference, number of the last write, by whom]
 latest = 0
 """The number of the last write of all: no operation that is younger can be stale."""
 
 
-def mark_written(*arrays: Array) -> None:
-    """Note that the memory of each of ``arrays`` has just been written in place."""
+def mark_written(*arrays: Array, by: str = "") -> None:
+    """Note that the memory of each of ``arrays`` has just been written in place; ``by`` whom, if a
+    reader of an error would not guess it."""
     global latest
     latest = next_order()
     if events.listener is not None:
@@ -39,12 +43,18 @@ def mark_written(*arrays: Array) -> None:
             # The entry goes when the memory does; without that, a new array at the same address
             # would inherit it.
             gone = weakref.ref(memory, lambda _, key=key: _written.pop(key, None))  # type: ignore[misc]
-            _written[key] = [gone, latest]
+            _written[key] = [gone, latest, by]
         else:
-            entry[1] = latest
+            entry[1:] = latest, by
 
 
 def written_since(array: Array, order: int) -> bool:
     """Whether the memory of ``array`` was written in place after number ``order``."""
     entry = _written.get(id(array if array.base is None else owner(array)))
     return entry is not None and entry[1] > order
+
+
+def writer(array: Array) -> str:
+    """Who wrote the memory of ``array`` last, if that was said."""
+    entry = _written.get(id(array if array.base is None else owner(array)))
+    return "" if entry is None else entry[2]

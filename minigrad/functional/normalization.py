@@ -69,7 +69,7 @@ def track(mean: Tensor | None, var: Tensor | None, op: Any, momentum: float, m: 
         warn_of_what_is_not_finite(op)
     if mean is not None and var is not None:
         execute.in_place(ops.update_running, mean.array, var.array, op, momentum, m)
-        mark_written(mean.array, var.array)
+        mark_written(mean.array, var.array, by="a BatchNorm's running statistics in training")
 
 
 def warn_of_what_is_not_finite(op: Any) -> None:

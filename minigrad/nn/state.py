@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays import as_array
 from ..backend import is_array
+from ..core.versions import mark_written
 from ..tensor import Tensor
 
 
@@ -66,6 +67,7 @@ def load_into(
     def copy_all() -> None:
         for name, array in arrays.items():
             own[name].copy_(array)
+            mark_written(own[name].array, by="load_state_dict")
 
     try:
         copy_all()

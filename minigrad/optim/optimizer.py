@@ -186,7 +186,7 @@ class Optimizer:
             self._check_state(parameter, state)
         with on_device_of(w):
             self._update(w, g, state, group)
-        mark_written(w)
+        mark_written(w, by=f"{self.name}.step")
 
     def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
         """Update the parameters of group ``number`` in one go; False if they are not alike, and
@@ -214,7 +214,7 @@ class Optimizer:
                 if kernel is None or not kernel(weights, gradients, state, group, cache):
                     return False
                 together.keep(state)
-        mark_written(*weights)
+        mark_written(*weights, by=f"{self.name}.step")
         return True
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import gc
 
 import numpy as np
+import pytest
 
+import minigrad as mg
 from minigrad.core import versions
 from minigrad.core.graph import next_order
 from minigrad.core.versions import mark_written, written_since
@@ -52,3 +54,37 @@ def test_an_entry_goes_with_its_array():
     del arrays, array
     gc.collect()
     assert len(versions._written) <= before
+
+
+# ------------------------------------------------------------------------------- who wrote it
+
+
+def test_an_error_names_who_changed_the_values():
+    """The writer is often one that a user does not see: an eval pass, a training pass, backward."""
+    norm = mg.nn.BatchNorm1d(3)
+    x = mg.randn(5, 3, requires_grad=True)
+    y = norm.eval()(x).sum()
+    norm.train()(x)
+    with pytest.raises(
+        RuntimeError, match=r"changed in place by a BatchNorm's running stat.*call backward before"
+    ):
+        y.backward()
+
+    layer = mg.nn.Linear(3, 2)
+    optimizer = mg.optim.SGD(layer.parameters(), lr=0.1)
+    layer(x).sum().backward()
+    y = layer(x).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=r"changed in place by SGD\.step after"):
+        y.backward()
+
+    y = layer(x).sum()
+    layer.load_state_dict(mg.nn.Linear(3, 2).state_dict())
+    with pytest.raises(RuntimeError, match="changed in place by load_state_dict after"):
+        y.backward()
+
+    b = mg.tensor([2.0, 3.0])
+    y = (mg.tensor([1.5, 2.5], requires_grad=True) * b).sum()
+    b.add_(1)
+    with pytest.raises(RuntimeError, match="changed in place after .* make a new tensor instead"):
+        y.backward()
