@@ -20,8 +20,6 @@ from .graph import next_order
 
 # address -> [weak reference, number of the last write, by whom]
 _written: dict[int, list[Any]] = {}
-    int, list[Any]
-] = {}  # address -> [weak reference, number of the last write, by whom]
 latest = 0
 """The number of the last write of all: no operation that is younger can be stale."""
 

@@ -86,5 +86,5 @@ def test_an_error_names_who_changed_the_values():
     b = mg.tensor([2.0, 3.0])
     y = (mg.tensor([1.5, 2.5], requires_grad=True) * b).sum()
     b.add_(1)
-    with pytest.raises(RuntimeError, match="changed in place after .* make a new tensor instead"):
+    with pytest.raises(RuntimeError, match=r"changed in place after .* make a new tensor instead"):
         y.backward()
