@@ -320,3 +320,41 @@ def test_only_the_layer_that_gets_less_is_left_out_of_the_path() -> None:
     seen = examine(Patient(model, *classes(), F.cross_entropy))
     assert [row.grad == 0 for row in seen.weighted] == [True, True, False]
     assert not diagnose(model, *classes())
+
+
+class TestBothModes:
+    def test_a_model_that_is_another_one_in_evaluation(self) -> None:
+        """No noise, no BatchNorm: the outputs are just others."""
+
+        class Moody(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inner = plain()
+
+            def forward(self, x: mg.Tensor) -> mg.Tensor:
+                y = self.inner(x)
+                return y if self.training else y + 5.0
+
+        found = finding(diagnose(Moody(), *classes()), "train-eval-gap")
+        assert found.numbers["apart"] == pytest.approx(5, rel=1e-5)
+        assert found.numbers["noise"] == pytest.approx(0, abs=1e-6)
+
+    def test_the_noise_of_dropout_is_measured(self) -> None:
+        """One output per unit: of x / (1 - p) a share 1 - p is left, so the variance of an output
+        is x^2 p / (1 - p)."""
+        p, x = 0.999, mg.randn(60, 40)
+        target = mg.randn(60, 40)
+        model = nn.Sequential(nn.Linear(40, 40, bias=False), nn.Dropout(p))
+        with mg.no_grad():
+            model[0].weight.copy_(mg.eye(40))
+        found = finding(diagnose(model, x, target, F.mse_loss), "train-eval-gap")
+        assert found.where == ("1",)
+        variance = (x.data.astype(float) ** 2).mean() * p / (1 - p)
+        assert found.numbers["noise"] == pytest.approx(np.sqrt(variance), rel=0.25)
+        assert found.numbers["spread"] == pytest.approx(x.data.std(), rel=1e-4)
+
+    def test_a_batch_of_one_names_the_norm_that_refuses_it(self) -> None:
+        model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 3))
+        x, labels = classes()
+        found = finding(diagnose(model, x[:1], labels[:1]), "batch-too-small")
+        assert (found.where, found.numbers) == (("2",), {"values": 1})

@@ -120,6 +120,47 @@ class TestARemedy:
         assert copy.optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
         assert patient.optimizer.param_groups[0]["lr"] == 0.1
 
+    def test_a_layer_is_started_anew_and_no_other(self) -> None:
+        patient = deep(3)
+        name = "the layer that is named started anew"
+        changed = cured(name, patient, Finding("bottleneck", ("2",), ""))
+        same = [
+            np.array_equal(a.data, b.data)
+            for a, b in zip(changed.parameters(), patient.model.parameters(), strict=True)
+        ]
+        assert same == [True, True, False, False, True, True, True, True]
+        copy, seen = patient.copy(), examine(patient)
+        assert BY_NAME[name](copy, seen, Finding("bottleneck", ("1",), "")) is None  # a Sigmoid
+
+    def test_biases_become_0_and_weights_stay(self) -> None:
+        patient = deep(2)
+        for linear in sick.linears(patient.model):
+            nn.init.constant_(linear.bias, 7.0)
+        changed = cured("biases of 0", patient, Finding("vanishing-by-saturation", (), ""))
+        for a, b in zip(sick.linears(changed), sick.linears(patient.model), strict=True):
+            assert not a.bias.data.any()
+            assert np.array_equal(a.weight.data, b.weight.data)
+
+    def test_orthogonal_weights_are_orthogonal(self) -> None:
+        changed = cured("orthogonal weights", deep(2), Finding("collapse", (), ""))
+        weight = changed[2].weight.data.astype(float)
+        assert np.allclose(weight @ weight.T, np.eye(16), atol=1e-5)
+
+    def test_layernorm_takes_the_place_of_batchnorm(self) -> None:
+        model = sick.mlp(12, 4, 2, 16, nn.ReLU, sick.he, nn.BatchNorm1d)
+        patient = Patient(model, *sick.blobs(48), F.cross_entropy)
+        changed = cured("LayerNorm in the place of BatchNorm", patient, Finding("x", (), ""))
+        kinds = [type(m).__name__ for m in changed]
+        assert kinds == ["Linear", "LayerNorm", "ReLU"] * 2 + ["Linear"]
+
+    def test_leaky_units_let_something_through(self) -> None:
+        model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        patient = Patient(model, mg.randn(8, 4), mg.randn(8, 3), F.mse_loss)
+        changed = cured("LeakyReLU in the place of ReLU", patient, Finding("dead-units", (), ""))
+        with mg.no_grad():
+            z = model[0](patient.x).data
+            assert np.allclose(changed(patient.x).data, np.where(z > 0, z, 0.1 * z))
+
     def test_one_that_does_not_fit_is_left_out(self) -> None:
         """BatchNorm1d cannot normalise (N, T, C) over its last axis."""
         model = nn.Sequential(*sick.mlp(6, 2, 10, 8, nn.Sigmoid, sick.xavier))
