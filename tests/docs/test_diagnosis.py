@@ -36,7 +36,7 @@ def stored() -> dict[str, Any]:
 
 def test_each_kind_has_its_place_and_picture(text: str) -> None:
     for kind in KINDS:
-        assert f'<a id="{kind}"></a>**{kind}.** *Picture:*' in text
+        assert f'<a id="{kind}"></a>**{kind}**\n\n- *Picture:*' in text
 
 
 def test_the_criteria_are_those_of_the_source(text: str) -> None:

@@ -88,7 +88,7 @@ KINDS: dict[str, Kind] = {
         "",
     ),
     "identical-units": Kind(
-        "units of a layer that start equal and get equal gradients",
+        "units of a layer that start equal, and so stay equal",
         "with the same weights they compute the same, so they get the same gradient, so they stay "
         "the same: the layer is as good as one unit. Constant or zero initial weights do that.",
         "start the weights at random: nn.init.xavier_uniform_ or kaiming_normal_. Zero is right "
@@ -131,7 +131,7 @@ KINDS: dict[str, Kind] = {
         ("vanishing", "bottleneck", "collapse", "underflow", *RATES),
     ),
     "vanishing": Kind(
-        "the gradient shrinks from layer to layer, and no unit is saturated",
+        "the gradient shrinks from layer to layer, and not because units are saturated",
         "on its way down a gradient is multiplied, layer by layer, by the slope of the activation "
         "(at most 1/4 for a sigmoid) and by the gain of the weights. Below 1, that is a power of "
         "the depth.",
