@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module
+from ..nn.utils import total_norm
 from ..ops.ieee import ieee
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -125,17 +126,8 @@ _NAMES = (
 
 
 def norm(array: Array) -> float:
-    """The Euclidean norm of all values together, in float64. It is 0 only where all of them are:
-    they are divided by the largest first, so that no square underflows (or overflows)."""
-    values = array.astype(np.float64)
-    if values.size == 0:
-        return 0.0
-    xp = array_module(values)
-    largest = float(xp.abs(values).max())
-    if largest == 0 or not np.isfinite(largest):
-        return largest
-    values = values / largest
-    return largest * float(xp.sqrt((values * values).sum()))
+    """The Euclidean norm of all values together: ``nn.utils.total_norm``, as a number."""
+    return float(total_norm([array]))
 
 
 def factor_per_layer(norms: Sequence[float | None]) -> float:

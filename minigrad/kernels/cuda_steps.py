@@ -18,21 +18,21 @@ from .launch import TYPES, launch, lines, number
 
 
 def _all_parameters(
-    weights: list[Array], gradients: list[Array], sent: dict[Any, Array]
+    weights: list[Array], gradients: list[Array], pointer_cache: dict[Any, Array]
 ) -> tuple[Array, int, int]:
     """The table that optim.cu describes, how many parameters it holds, and of how many numbers.
 
     In training the memory of one step is that of the next, so the table is on the GPU already, in
-    ``sent``. If not, it goes there, and nobody waits.
+    ``pointer_cache``. If not, it goes there, and nobody waits.
     """
     pairs = [(w, g) for w, g in zip(weights, gradients, strict=True) if w.size]
     ends = list(accumulate(w.size for w, _ in pairs))
     numbers = (*(w.data.ptr for w, _ in pairs), *(g.data.ptr for _, g in pairs), *ends)
-    if numbers not in sent:
-        if len(sent) == 8:  # gradients that never lie where others have been
-            sent.clear()
-        sent[numbers] = array_module(weights[0]).asarray(np.array(numbers, np.int64))
-    return sent[numbers], len(pairs), ends[-1]
+    if numbers not in pointer_cache:
+        if len(pointer_cache) == 8:  # gradients that never lie where others have been
+            pointer_cache.clear()
+        pointer_cache[numbers] = array_module(weights[0]).asarray(np.array(numbers, np.int64))
+    return pointer_cache[numbers], len(pairs), ends[-1]
 
 
 def _takes(weights: list[Array], gradients: list[Array]) -> bool:
@@ -50,13 +50,13 @@ def sgd_step(
     gradients: list[Array],
     state: dict[str, Any],
     group: dict[str, Any],
-    sent: dict[Any, Array],
+    pointer_cache: dict[Any, Array],
 ) -> bool:
     """``SGD.update`` of all parameters in 1 launch; False if the kernel does not take them."""
     if not _takes(weights, gradients):
         return False
     momentum, like = group["momentum"], weights[0]
-    table, count, n = _all_parameters(weights, gradients, sent)
+    table, count, n = _all_parameters(weights, gradients, pointer_cache)
     v = state.get("momentum_buffer")
     first = v is None
     if momentum and first:
@@ -75,14 +75,14 @@ def adam_step(
     gradients: list[Array],
     state: dict[str, Any],
     group: dict[str, Any],
-    sent: dict[Any, Array],
+    pointer_cache: dict[Any, Array],
     decoupled: bool = False,
 ) -> bool:
     """``Adam.update`` (``AdamW``'s if ``decoupled``) of all parameters in 1 launch, likewise."""
     if group.get("amsgrad") or not _takes(weights, gradients):
         return False
     like = weights[0]
-    table, count, n = _all_parameters(weights, gradients, sent)
+    table, count, n = _all_parameters(weights, gradients, pointer_cache)
     if not state:
         zeros = array_module(like).zeros
         state.update(step=0, exp_avg=zeros(n, like.dtype), exp_avg_sq=zeros(n, like.dtype))

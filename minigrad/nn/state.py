@@ -1,6 +1,6 @@
 """Loading a state dict: everything is checked before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +35,7 @@ def load_into(
         TypeError: ``given`` is no mapping.
         ValueError: something does not fit; nothing has been written.
 
-    If it is interrupted while values are copied, all of them are copied before the interruption
-    goes on: a model is never half of one state and half of another.
+    See ``all_or_nothing`` for interruptions.
     """
     if not isinstance(given, Mapping):
         raise TypeError(
@@ -69,12 +68,21 @@ def load_into(
             own[name].copy_(array)
             mark_written(own[name].array, by="load_state_dict")
 
-    try:
-        copy_all()
-    except BaseException:  # Ctrl-C in between: it is all there before the error goes on
-        copy_all()
-        raise
+    all_or_nothing(copy_all)
     return IncompatibleKeys(missing, unexpected)
+
+
+def all_or_nothing(swap: Callable[[], None]) -> None:
+    """Call ``swap``, which puts in place what was prepared, and may be called twice.
+
+    If Ctrl-C interrupts it, it is called again before the interruption goes on: nobody is left with
+    half of one state and half of another.
+    """
+    try:
+        swap()
+    except BaseException:
+        swap()
+        raise
 
 
 def fitted(value: Any, like: Tensor) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from ..backend import Array, array_module
 from ..core.gradmode import no_grad
 from ..ops.broadcasting import wide
+from ..ops.ieee import ieee
 from ..tensor import Tensor
 
 
@@ -48,7 +49,7 @@ def clip_grad_norm_(
     gradients = _gradients(parameters)
     if not gradients:
         return Tensor(0.0)
-    norm = _norm([gradient.data for gradient in gradients], norm_type)
+    norm = total_norm([gradient.data for gradient in gradients], norm_type)
     if error_if_nonfinite and not math.isfinite(float(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {float(norm)}, so they cannot be "
@@ -63,9 +64,10 @@ def clip_grad_norm_(
         return Tensor.from_array(norm.astype(kind))
 
 
-def _norm(arrays: list[Array], p: float) -> Array:
-    """The p-norm of all elements of all arrays, in float64, without reading anything back from a
-    GPU. All are divided by the largest first, so that no power underflows or overflows."""
+def total_norm(arrays: list[Array], p: float = 2.0) -> Array:
+    """The p-norm of all elements of all arrays, in float64 and of shape (). Nothing is read back
+    from a GPU. All are divided by the largest first, so that no power underflows or overflows: the
+    norm is 0 only where all elements are."""
     xp = array_module(arrays[0])
     sizes = [abs(array.astype(np.float64)) for array in arrays if array.size]
     if not sizes:
@@ -73,8 +75,9 @@ def _norm(arrays: list[Array], p: float) -> Array:
     largest = xp.stack([size.max() for size in sizes]).max()
     if p == math.inf:
         return largest
-    scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1.0)
-    return scale * xp.stack([((size / scale) ** p).sum() for size in sizes]).sum() ** (1 / p)
+    scale = xp.where(largest == 0, 1.0, largest)
+    sums = [(ieee().run(xp.divide, size, scale) ** p).sum() for size in sizes]  # inf / inf is NaN
+    return xp.where(xp.isinf(largest), largest, scale * xp.stack(sums).sum() ** (1 / p))
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:

@@ -18,7 +18,7 @@ from ..core.versions import mark_written
 from ..events import tell
 from ..nn.hooks import added
 from ..nn.parameter import clear_gradients
-from ..nn.state import fitted
+from ..nn.state import all_or_nothing, fitted
 from ..tensor import RemovableHandle, Tensor
 from .flat import FlatParameters, can_flatten
 
@@ -323,11 +323,7 @@ class Optimizer:
             self.param_groups[:] = groups
             self.state = state
 
-        try:
-            swap()
-        except BaseException:  # Ctrl-C in between: it is all there before the error goes on
-            swap()
-            raise
+        all_or_nothing(swap)
 
     def _parameters(self) -> list[Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

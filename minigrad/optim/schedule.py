@@ -13,12 +13,14 @@ from the start each time, rather than from the last rate, gathers no rounding er
 has changed in between would be lost; ``step`` raises then.
 """
 
+import copy
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..events import tell
+from ..nn.state import all_or_nothing
 from .optimizer import Optimizer
 
 
@@ -35,7 +37,6 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self.name = type(self).__name__
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"{self.name}: got a {type(optimizer).__name__}, expected an Optimizer first"
@@ -49,8 +50,12 @@ class LRScheduler:
                     f"{self.name}: last_epoch is {last_epoch}, but group {i} has no 'initial_lr': "
                     f"load the optimiser's state_dict first"
                 )
-        self.last_epoch = last_epoch + 1
-        self._set_rates()
+        self._advance(last_epoch + 1)
+
+    @property
+    def name(self) -> str:
+        """The name of the class, for messages."""
+        return type(self).__name__
 
     def rate(self, base: float, t: int, group: int) -> float:
         """The learning rate of parameter group number ``group`` after ``t`` steps."""
@@ -74,8 +79,7 @@ class LRScheduler:
                     f"(group['initial_lr'] = ...), join schedules with SequentialLR, or make a new "
                     f"schedule"
                 )
-        self.last_epoch += 1
-        self._set_rates()
+        self._advance(self.last_epoch + 1)
 
     def get_last_lr(self) -> list[float]:
         """The rate of each group as last set."""
@@ -91,28 +95,57 @@ class LRScheduler:
         this one.
 
         Raises:
-            ValueError: it is no state of a schedule. Nothing has changed then.
+            ValueError: it is no state of such a schedule. Nothing has changed then.
+
+        See ``nn.state.all_or_nothing`` for interruptions.
         """
+        after = self._loaded(state_dict)
+        try:
+            rates = after._rates(after.last_epoch)
+        except (ArithmeticError, TypeError, LookupError) as error:
+            raise ValueError(f"{self.name}: the state gives no learning rate: {error}") from error
+        after._last_lr = rates
+
+        def swap() -> None:
+            self._become(after)
+            self._write(rates)
+
+        all_or_nothing(swap)
+
+    def _loaded(self, state_dict: Mapping[str, Any]) -> "LRScheduler":
+        """A copy with the numbers of ``state_dict``."""
         epoch = state_dict.get("last_epoch") if isinstance(state_dict, Mapping) else None
         if not isinstance(epoch, int) or epoch < 0:
             raise ValueError(
                 f"{self.name}: the state has last_epoch {epoch!r}, expected a number from 0"
             )
-        own = vars(self)
-        known = {n: v for n, v in state_dict.items() if n in own and self._is_saved(own[n])}
-        own.update(known)
-        self._set_rates()
+        after = copy.copy(self)
+        own = vars(after)
+        own.update({n: v for n, v in state_dict.items() if n in own and self._is_saved(own[n])})
+        return after
+
+    def _become(self, after: "LRScheduler") -> None:
+        vars(self).update(vars(after))
 
     @staticmethod
     def _is_saved(value: Any) -> bool:
         numbers = value if isinstance(value, (list, tuple)) else [value]
-        return all(isinstance(number, (bool, int, float)) for number in numbers)
+        return all(isinstance(number, (bool, int, float, str)) for number in numbers)
 
-    def _set_rates(self) -> None:
-        for i, group in enumerate(self.optimizer.param_groups):
+    def _rates(self, t: int) -> list[float]:
+        groups = self.optimizer.param_groups
+        bases = [group["initial_lr"] if "initial_lr" in group else group["lr"] for group in groups]
+        return [self.rate(base, t, i) for i, base in enumerate(bases)]
+
+    def _write(self, rates: list[float]) -> None:
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group.setdefault("initial_lr", group["lr"])
-            group["lr"] = self.rate(group["initial_lr"], self.last_epoch, i)
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+            group["lr"] = rate
+
+    def _advance(self, t: int) -> None:
+        rates = self._rates(t)  # before anything changes: it may raise
+        self.last_epoch, self._last_lr = t, rates
+        self._write(rates)
 
     def __repr__(self) -> str:
         return f"{self.name}(last_epoch={self.last_epoch}, lr={self._last_lr})"
@@ -274,19 +307,25 @@ class SequentialLR(LRScheduler):
         inside = [schedule.state_dict() for schedule in self.schedulers]
         return {**super().state_dict(), "_schedulers": inside}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """As of every schedule; those inside are loaded too."""
+    def _loaded(self, state_dict: Mapping[str, Any]) -> LRScheduler:
+        after = super()._loaded(state_dict)
         inside = state_dict.get("_schedulers", [])
         if inside and len(inside) != len(self.schedulers):
             raise ValueError(
                 f"SequentialLR: the state has {len(inside)} schedules, expected "
                 f"{len(self.schedulers)}"
             )
-        super().load_state_dict(state_dict)
-        for schedule, state in zip(self.schedulers, inside, strict=bool(inside)):
-            known = vars(schedule)
-            known.update({n: v for n, v in state.items() if n in known and self._is_saved(v)})
-        self._set_rates()
+        if inside:
+            pairs = zip(self.schedulers, inside, strict=True)
+            vars(after)["schedulers"] = [schedule._loaded(state) for schedule, state in pairs]
+        return after
+
+    def _become(self, after: LRScheduler) -> None:
+        schedulers = self.schedulers
+        for schedule, loaded in zip(schedulers, vars(after)["schedulers"], strict=True):
+            if loaded is not schedule:
+                schedule._become(loaded)
+        vars(self).update({**vars(after), "schedulers": schedulers})
 
 
 def _positive(what: str, number: int) -> int:

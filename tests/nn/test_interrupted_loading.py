@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,16 @@ import pytest
 import minigrad as mg
 from minigrad import nn, optim
 
+PACKAGE = str(Path(mg.__file__).parent)
 
-def interrupted(function: Callable[[], None], file: str) -> Iterator[int]:
-    """Call ``function`` again and again, interrupted at another line of ``file`` each time."""
+
+def interrupted(function: Callable[[], None]) -> Iterator[int]:
+    """Call ``function`` again and again, interrupted at another line of the package each time."""
     moment = left = 0
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
         nonlocal left
-        if event == "line" and frame.f_code.co_filename.endswith(file):
+        if event == "line" and frame.f_code.co_filename.startswith(PACKAGE):
             left -= 1
             if left == 0:
                 sys.settrace(None)
@@ -50,7 +53,7 @@ def test_a_module_is_never_half_of_one_state_and_half_of_another() -> None:
                 return label
         return "a mixture"
 
-    for _ in interrupted(lambda: model.load_state_dict(new), "nn/state.py"):
+    for _ in interrupted(lambda: model.load_state_dict(new)):
         outcomes.add(which())
         model.load_state_dict(old)
     assert outcomes == {"old", "new"}
@@ -80,10 +83,38 @@ def test_an_optimiser_neither(make: Any) -> None:
         "param_groups": old["param_groups"],
     }
     outcomes = []
-    for _ in interrupted(lambda: optimizer.load_state_dict(new), "optim/optimizer.py"):
+    for _ in interrupted(lambda: optimizer.load_state_dict(new)):
         outcomes.append(state())
         optimizer.load_state_dict(old)
     optimizer.load_state_dict(new)
     after = state()
     assert before != after
     assert {str(o) for o in outcomes} == {str(before), str(after)}
+
+
+def test_a_schedule_neither() -> None:
+    optimizer = optim.SGD([nn.Parameter([1.5])], lr=0.8)
+
+    def made(start: float, total: int, milestone: int) -> optim.SequentialLR:
+        parts = [optim.LinearLR(optimizer, start, total_iters=total), optim.StepLR(optimizer, 2)]
+        return optim.SequentialLR(optimizer, parts, [milestone])
+
+    new = made(0.25, 4, 3)
+    new.step()
+    after = new.state_dict()
+    schedule = made(0.5, 9, 7)
+    before = schedule.state_dict()
+
+    def state() -> str:
+        return str((schedule.state_dict(), optimizer.param_groups[0]["lr"]))
+
+    whole = {state()}
+    schedule.load_state_dict(after)
+    whole.add(state())
+    assert len(whole) == 2
+    schedule.load_state_dict(before)
+    outcomes = set()
+    for _ in interrupted(lambda: schedule.load_state_dict(after)):
+        outcomes.add(state())
+        schedule.load_state_dict(before)
+    assert outcomes == whole

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.nn.utils import clip_grad_norm_, clip_grad_value_
+from minigrad.nn.utils import clip_grad_norm_, clip_grad_value_, total_norm
 
 
 def with_gradients(*gradients: object) -> list:
@@ -126,3 +126,13 @@ def test_norms_whose_powers_leave_the_range_of_float32(size: float, norm_type: f
     np.testing.assert_allclose(norm.item(), expected, rtol=1e-6)
     shrink = min(1.0, 3.0 / (expected + 1e-6))
     np.testing.assert_allclose(parameter.grad.numpy(), gradient * shrink, rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, math.inf])
+def test_the_norm_of_what_is_not_finite(p: float) -> None:
+    big, infinite, nan = (np.array([1e200, value]) for value in (3e199, -np.inf, np.nan))
+    assert float(total_norm([big, infinite], p)) == np.inf
+    assert np.isnan(float(total_norm([big, nan], p)))
+    assert np.isnan(float(total_norm([infinite, nan], p)))
+    assert float(total_norm([np.zeros(3), np.zeros((0, 2))], p)) == 0
+    assert float(total_norm([np.zeros((0, 2))], p)) == 0

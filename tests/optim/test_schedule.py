@@ -257,3 +257,13 @@ def test_what_is_no_state_of_a_schedule_is_refused(state):
     with pytest.raises(ValueError, match="expected a number from 0"):
         schedule.load_state_dict(state)
     assert schedule.state_dict() == before
+
+
+def test_a_state_that_gives_no_rate_is_refused():
+    schedule = optim.CosineAnnealingLR(optimizer(0.8), T_max=7)
+    schedule.step()
+    before = schedule.state_dict(), schedule.optimizer.param_groups[0]["lr"]
+    for T_max in (0, "seven"):
+        with pytest.raises(ValueError, match="gives no learning rate"):
+            schedule.load_state_dict({"last_epoch": 3, "T_max": T_max})
+        assert before == (schedule.state_dict(), schedule.optimizer.param_groups[0]["lr"])
