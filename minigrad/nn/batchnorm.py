@@ -54,6 +54,13 @@ class BatchNorm(Module):
         dtype: their type, float32 by default.
         bias: whether there is a ``bias`` beside the ``weight``.
 
+    To keep a layer's statistics as they are while the rest of the model trains, put it into
+    evaluation after each ``model.train()``:
+
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+
     Buffers: ``running_mean`` and ``running_var`` (C,), of the batches' means and unbiased variances
     (divided by m - 1, though the layer itself divides by m), and ``num_batches_tracked`` ().
 
