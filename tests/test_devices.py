@@ -78,6 +78,16 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
     "outer": (lambda a, b: a.outer(b), (drawn(3), ROW)),
     "linear": (lambda x, w, b: F.linear(x, w, b), (X, drawn(5, 4), drawn(5))),
     "linear, stacked": (lambda x, w: F.linear(x, w), (drawn(2, 3, 4), drawn(5, 4))),
+    "conv2d": (
+        lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1, groups=2),
+        (drawn(2, 4, 5, 4), drawn(6, 2, 3, 3), drawn(6)),
+    ),
+    "conv1d": (lambda x, w: F.conv1d(x, w, dilation=2), (drawn(2, 3, 7), drawn(4, 3, 2))),
+    "pooling": (
+        lambda x: F.max_pool2d(x, 2, padding=1).sum() * F.avg_pool2d(x, 3, 1),
+        (drawn(2, 2, 4, 5),),
+    ),
+    "fold": (lambda x: F.fold(x, 4, 2), (drawn(2, 8, 9),)),
     "reshape": (lambda a: a.reshape(2, -1).flatten() * a.unsqueeze(0).squeeze().reshape(12), (X,)),
     "transpose": (lambda a, b: a.T @ b.permute(0, 1) + a.mT @ b, (X, Y)),
     "expand": (lambda a: a.expand(3, 4) * a, (drawn(1, 4),)),

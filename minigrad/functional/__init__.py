@@ -8,7 +8,8 @@ is a TypeError.
 Each file names in ``__all__`` what stands here and, under the same name, in ``minigrad``.
 """
 
-from . import elementary, layers, losses, normalization
+from . import convolution, elementary, layers, losses, normalization
+from .convolution import *
 from .elementary import *
 from .layers import *
 from .losses import *
@@ -16,6 +17,7 @@ from .normalization import *
 
 __all__: list[str] = []
 __all__ += elementary.__all__
+__all__ += convolution.__all__
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__

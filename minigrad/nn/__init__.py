@@ -20,6 +20,7 @@ from .activation import (
 )
 from .batchnorm import BatchNorm1d, BatchNorm2d
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
+from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool2d
 from .dropout import Dropout
 from .embedding import Embedding
 from .fuse import BatchNormSigmoid, LinearActivation, fuse
@@ -47,6 +48,10 @@ __all__ = [
     "ParameterList",
     "Linear",
     "LinearActivation",
+    "Conv1d",
+    "Conv2d",
+    "MaxPool2d",
+    "AvgPool2d",
     "Embedding",
     "BatchNorm1d",
     "BatchNorm2d",

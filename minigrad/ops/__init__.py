@@ -11,6 +11,7 @@ from ..core.op import Op, Shape
 from . import (
     activation,
     broadcasting,
+    convolution,
     elementwise,
     fused,
     indexing,
@@ -26,6 +27,7 @@ from . import (
 )
 from .activation import *
 from .broadcasting import *
+from .convolution import *
 from .elementwise import *
 from .fused import *
 from .indexing import *
@@ -47,6 +49,7 @@ __all__ = [
 ]
 __all__ += activation.__all__
 __all__ += broadcasting.__all__
+__all__ += convolution.__all__
 __all__ += elementwise.__all__
 __all__ += fused.__all__
 __all__ += indexing.__all__
