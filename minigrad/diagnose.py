@@ -42,7 +42,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=int, default=128, help="how many samples to look at")
     p.add_argument("--optimizer", choices=[*OPTIMIZERS, "none"], default="sgd",
                    help="what trains it, if the function returns none")  # fmt: skip
-    p.add_argument("--lr", type=float, help="its learning rate (default: 0.1 sgd, 0.001 else)")
+    p.add_argument(
+        "--lr",
+        type=float,
+        default=argparse.SUPPRESS,
+        help="its learning rate (without it 0.1 for sgd, else 0.001)",
+    )
     p.add_argument("--steps", type=int, default=30, help="training steps to look at")
     p.add_argument("--try-remedies", action="store_true", help="apply them to copies, and train")
     p.add_argument("--seed", type=int, default=0, help="of the weights and of the batch")
@@ -99,7 +104,7 @@ def patient(options: argparse.Namespace) -> tuple[Module, Optimizer | None]:
         raise ValueError(f"{options.model} returned a {type(model).__name__}, expected a Module")
     if optimizer is None and options.optimizer != "none":
         usual = 0.1 if options.optimizer == "sgd" else 1e-3
-        rate = usual if options.lr is None else options.lr
+        rate = getattr(options, "lr", usual)
         optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=rate)
     return model, optimizer
 

@@ -77,6 +77,11 @@ def test_images_and_no_optimiser(script: str, capsys: Any) -> None:
     assert "training steps" not in capsys.readouterr().out
 
 
+def test_the_rate_is_the_one_that_is_given(script: str, capsys: Any) -> None:
+    assert command.main([f"{script}:images", "--images", "--lr", "1000"]) == 1
+    assert "1. rate-too-high" in capsys.readouterr().out
+
+
 def test_remedies_are_tried(script: str, capsys: Any) -> None:
     assert command.main([f"{script}:sick", "--try-remedies", "--batch-size", "32"]) == 1
     said = " ".join(capsys.readouterr().out.split())
