@@ -221,7 +221,8 @@ def _refuse_batch_norm(
         if vector.device != input.device:
             raise TypeError(
                 f"{name}: {what} is on {vector.device} and the input on {input.device}, expected "
-                f"one device; move the model with .to({str(input.device)!r})"
+                f"one device; move the input with .to({str(vector.device)!r}), or the model with "
+                f".to({str(input.device)!r})"
             )
         if training and vector.requires_grad:
             raise ValueError(

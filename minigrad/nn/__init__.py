@@ -18,7 +18,7 @@ from .activation import (
     Softplus,
     Tanh,
 )
-from .batchnorm import BatchNorm1d, BatchNorm2d
+from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
 from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool2d
 from .dropout import Dropout
@@ -55,6 +55,7 @@ __all__ = [
     "Embedding",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "BatchNormSigmoid",
     "LayerNorm",
     "Dropout",

@@ -38,7 +38,7 @@ from .module import Module
 
 
 class BatchNorm(Module):
-    """What ``BatchNorm1d`` and ``BatchNorm2d`` share; they differ in the inputs they take.
+    """What ``BatchNorm1d``, ``2d`` and ``3d`` share; they differ in the inputs they take.
 
     y = weight (x - mean) / sqrt(var + eps) + bias, per channel.    x, y: (N, C, ...)
 
@@ -214,3 +214,9 @@ class BatchNorm2d(BatchNorm):
     """BatchNorm for (N, C, H, W); see ``BatchNorm`` for arguments and errors."""
 
     axes: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}
+
+
+class BatchNorm3d(BatchNorm):
+    """BatchNorm for (N, C, D, H, W); see ``BatchNorm`` for arguments and errors."""
+
+    axes: ClassVar[dict[int, str]] = {5: "(N, C, D, H, W)"}

@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 
-KINDS = [(nn.BatchNorm1d, (6, 3)), (nn.BatchNorm1d, (4, 3, 5)), (nn.BatchNorm2d, (2, 3, 4, 5))]
-kinds = pytest.mark.parametrize(("kind", "shape"), KINDS, ids=["N,C", "N,C,L", "N,C,H,W"])
+KINDS = [
+    (nn.BatchNorm1d, (6, 3)),
+    (nn.BatchNorm1d, (4, 3, 5)),
+    (nn.BatchNorm2d, (2, 3, 4, 5)),
+    (nn.BatchNorm3d, (2, 3, 2, 4, 3)),
+]
+kinds = pytest.mark.parametrize(
+    ("kind", "shape"), KINDS, ids=["N,C", "N,C,L", "N,C,H,W", "N,C,D,H,W"]
+)
 
 
 def axes_of(x: np.ndarray) -> tuple[int, ...]:
@@ -358,6 +365,7 @@ def test_repr_and_types() -> None:
         (nn.BatchNorm1d, (3,), r"BatchNorm1d: input has shape \(3,\), expected \(N, C\) or"),
         (nn.BatchNorm1d, (2, 3, 4, 4), r"expected \(N, C\) or \(N, C, L\)"),
         (nn.BatchNorm2d, (4, 3), r"BatchNorm2d: input has shape \(4, 3\), expected \(N, C, H, W\)"),
+        (nn.BatchNorm3d, (2, 3, 4, 4), r"BatchNorm3d: .*, expected \(N, C, D, H, W\)"),
         (nn.BatchNorm1d, (4, 5), "BatchNorm1d: input has 5 channels in axis 1, expected 3"),
         (nn.BatchNorm2d, (4, 5, 2, 2), "input has 5 channels in axis 1, expected 3"),
         (nn.BatchNorm1d, (1, 3), r"BatchNorm1d: .*\(1, 3\) has one value per channel.*drop_last"),

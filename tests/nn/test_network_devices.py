@@ -110,6 +110,18 @@ def test_new_modules_are_made_where_they_are_asked_for(strict: str) -> None:
         assert {t.device for t in layer.state_dict().values()} == {"cuda:0"}
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_that_was_left_behind_is_refused_and_not_counted(
+    strict: str, training: bool
+) -> None:
+    layer = nn.BatchNorm1d(3, affine=False).cuda().train(training)
+    message = r"on cuda:0 and the input on cpu.*input with \.to\('cuda:0'\), or the model with"
+    with pytest.raises(TypeError, match=message):
+        layer(mg.randn(4, 3))
+    assert layer.num_batches_tracked.cpu().item() == 0
+    assert layer.running_mean.cpu().tolist() == [0.0] * 3
+
+
 def test_an_optimiser_that_was_left_behind_says_so(strict: str) -> None:
     layer = nn.Linear(3, 2)
     optimizer = optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...backend import array_module
-from ...nn import BatchNorm1d, BatchNorm2d, LayerNorm
+from ...nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from ...tensor import Tensor
 from .examine import Examination, measure
 from .finding import Finding, listed
@@ -67,7 +67,7 @@ def inputs(seen: Examination) -> Iterator[Finding]:
 
 def _normalised(seen: Examination) -> bool:
     """Whether the model scales its inputs itself: one of its first two layers is a norm."""
-    norms = BatchNorm1d, BatchNorm2d, LayerNorm
+    norms = BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
     return any(isinstance(layer.module, norms) for layer in seen.layers[:2])
 
 
