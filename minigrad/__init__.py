@@ -44,6 +44,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .derivatives import hessian, hvp, jacobian, jvp, vjp
 from .dtypes import bool as bool
 from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .functional import *
@@ -98,6 +99,11 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
     "use_kernels",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "vjp",
     "AnomalyError",
     "detect_anomaly",
     "Tensor",

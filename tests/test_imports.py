@@ -29,7 +29,7 @@ LEVELS = [
     {"methods"},
     {"tensor"},
     {"functional", "creation"},
-    {"nn"},
+    {"nn", "derivatives"},
     {"optim"},
     {"kernels"},
     {"data", "checkpoint", "testing", "diagnostics.stats", "replay"},
