@@ -358,3 +358,39 @@ class TestBothModes:
         x, labels = classes()
         found = finding(diagnose(model, x[:1], labels[:1]), "batch-too-small")
         assert (found.where, found.numbers) == (("2",), {"values": 1})
+
+
+class TestConvolutions:
+    def network(self) -> nn.Sequential:
+        layers = [
+            nn.Conv2d(1, 6, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 3, padding=1),
+            nn.ReLU(),
+        ]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(6 * 25, 3))
+
+    def kinds(self, model: nn.Module) -> list[str]:
+        return diagnose(model, mg.randn(24, 1, 5, 5), mg.randint(0, 3, (24,))).kinds
+
+    def test_a_healthy_one(self) -> None:
+        assert self.kinds(self.network()) == []
+
+    def test_equal_filters(self) -> None:
+        model = self.network()
+        nn.init.constant_(model[2].weight, 0.1)
+        assert self.kinds(model) == ["identical-units"]
+
+    def test_dead_channels(self) -> None:
+        model = self.network()
+        nn.init.constant_(model[2].bias, -50.0)
+        assert self.kinds(model) == ["dead-units"]
+
+    def test_many_with_small_weights(self) -> None:
+        """A factor of 0.3 times the slope, per layer."""
+        layers: list[nn.Module] = [nn.Conv2d(1, 6, 3, padding=1)]
+        for _ in range(8):
+            conv = nn.Conv2d(6, 6, 3, padding=1)
+            nn.init.normal_(conv.weight, std=0.3 / math.sqrt(54))
+            layers += [nn.Tanh(), conv]
+        assert self.kinds(nn.Sequential(*layers, nn.Flatten(), nn.Linear(150, 3))) == ["vanishing"]

@@ -112,7 +112,8 @@ def _critical_weights(patient: Patient, seen: Examination, finding: Finding) -> 
     for name in names:
         layer = _at(patient.model, name)
         last = name == names[-1]
-        init.normal_(layer.weight, std=(1.0 if last else gain) / math.sqrt(layer.weight.shape[1]))
+        inputs = layer.weight.numel() // len(layer.weight)  # of one output
+        init.normal_(layer.weight, std=(1.0 if last else gain) / math.sqrt(inputs))
         if getattr(layer, "bias", None) is not None:
             init.zeros_(layer.bias)
     return patient if names else None

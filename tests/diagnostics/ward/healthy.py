@@ -116,6 +116,17 @@ def embedded() -> Case:
     return Case(model, words, labels, adam(model, 1e-2))
 
 
+def convolutional(*parts: nn.Module, trained: int = 0) -> Case:
+    """Two convolutions of the digits as images, with what stands after each; a linear head."""
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, 8, 8))]
+    for inputs, outputs in ((1, 8), (8, 12)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1)]
+        layers += [nn.BatchNorm2d(outputs) if isinstance(p, nn.BatchNorm2d) else p for p in parts]
+        layers.append(nn.MaxPool2d(2))
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(48, 10))
+    return train(Case(model, *digits(96), adam(model, 3e-3)), trained)
+
+
 D, B = on_digits, on_blobs
 
 HEALTHY: dict[str, Builder] = {
@@ -161,5 +172,8 @@ HEALTHY: dict[str, Builder] = {
     "5 ReLU, BatchNorm, 4 steps old": lambda: _case(D, mlp(64, 10, 5, 32, norm=BN), sgd, 4),
     "drawn": drawn.healthy,
     "drawn, regression": drawn.drawn_regression,
+    "2 convolutions, ReLU": lambda: convolutional(nn.ReLU()),
+    "2 convolutions, BatchNorm": lambda: convolutional(nn.BatchNorm2d(1), nn.ReLU()),
+    "2 convolutions, tanh, trained": lambda: convolutional(nn.Tanh(), trained=30),
     "BatchNorm first": lambda: _case(D, nn.Sequential(BN(64), *mlp(64, 10, 2, 32))),
 }  # fmt: skip
