@@ -1,13 +1,19 @@
 """Optimisers and learning-rate schedules.
 
-This file is the table of contents. ``optimizer.py`` holds what all optimisers share, ``sgd.py`` and
-``adam.py`` the rules, ``schedule.py`` how the learning rate changes over time.
+This file is the table of contents. ``optimizer.py`` holds what all optimisers share; ``sgd.py``,
+``adam.py``, ``rmsprop.py`` and ``adagrad.py`` hold the rules. How the learning rate changes over
+time is in ``schedule.py``, ``cycles.py`` (where it rises again) and ``plateau.py`` (where it waits
+for a measure).
 """
 
 from ..nn.utils import clip_grad_norm_, clip_grad_value_
-from . import schedule as lr_scheduler
+from . import lr_scheduler
+from .adagrad import Adagrad
 from .adam import Adam, AdamW
+from .cycles import CosineAnnealingWarmRestarts, OneCycleLR
 from .optimizer import Optimizer
+from .plateau import ReduceLROnPlateau
+from .rmsprop import RMSprop
 from .schedule import (
     CosineAnnealingLR,
     ExponentialLR,
@@ -25,12 +31,17 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "RMSprop",
+    "Adagrad",
     "LRScheduler",
     "StepLR",
     "MultiStepLR",
     "ExponentialLR",
     "LinearLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "OneCycleLR",
+    "ReduceLROnPlateau",
     "LambdaLR",
     "SequentialLR",
     "lr_scheduler",

@@ -28,6 +28,11 @@ StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 # Options in PyTorch's state dicts that say how it computes, not what.
 HOW_PYTORCH_COMPUTES = {"capturable", "differentiable", "foreach", "fused"}
 
+# What PyTorch's OneCycleLR leaves in an optimiser. The schedule itself holds it here.
+OF_PYTORCHS_SCHEDULES = {"max_lr", "min_lr", "base_momentum", "max_momentum"}
+
+NOT_LOADED = {"params"} | HOW_PYTORCH_COMPUTES | OF_PYTORCHS_SCHEDULES
+
 
 class Optimizer:
     """The base class of optimisers: subclasses write ``update`` and name their defaults.
@@ -333,7 +338,7 @@ class Optimizer:
         for name, value in saved.items():
             if name in self.defaults or name == "initial_lr":
                 loaded[name] = value
-            elif name not in HOW_PYTORCH_COMPUTES | {"params"} and value != self.fixed.get(name):
+            elif name not in NOT_LOADED and value != self.fixed.get(name):
                 raise ValueError(
                     f"{self.name}: the state was saved with {name}={value!r}, which is not offered"
                 )

@@ -17,7 +17,7 @@ import copy
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..events import tell
 from ..nn.state import all_or_nothing
@@ -35,6 +35,9 @@ class LRScheduler:
         TypeError: ``optimizer`` is none.
         ValueError: ``last_epoch`` is below -1, or not -1 but the optimiser knows no initial rate.
     """
+
+    alone: ClassVar[bool] = False
+    """Whether it is more than a rate as a function of time, and so no part of a SequentialLR."""
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -178,7 +181,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = _positive("StepLR: step_size", step_size), gamma
+        self.step_size, self.gamma = positive("StepLR: step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int, group: int) -> float:
@@ -235,7 +238,7 @@ class LinearLR(LRScheduler):
                 f"(0, 1] and end_factor in [0, 1]"
             )
         self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = _positive("LinearLR: total_iters", total_iters)
+        self.total_iters = positive("LinearLR: total_iters", total_iters)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int, group: int) -> float:
@@ -254,7 +257,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max, self.eta_min = _positive("CosineAnnealingLR: T_max", T_max), eta_min
+        self.T_max, self.eta_min = positive("CosineAnnealingLR: T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int, group: int) -> float:
@@ -272,7 +275,7 @@ class SequentialLR(LRScheduler):
 
     Raises:
         ValueError: not one milestone less than schedules, milestones that do not grow, or a
-            schedule of another optimiser.
+            schedule of another optimiser, or a ReduceLROnPlateau or OneCycleLR.
     """
 
     def __init__(
@@ -294,6 +297,10 @@ class SequentialLR(LRScheduler):
         for i, schedule in enumerate(schedulers):
             if schedule.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedule {i} was made for another optimiser")
+            if schedule.alone:
+                raise ValueError(
+                    f"SequentialLR: schedule {i} is a {schedule.name}, which cannot be a part of it"
+                )
         self.schedulers, self.milestones = list(schedulers), list(milestones)
         super().__init__(optimizer, last_epoch)
 
@@ -328,7 +335,8 @@ class SequentialLR(LRScheduler):
         vars(self).update({**vars(after), "schedulers": schedulers})
 
 
-def _positive(what: str, number: int) -> int:
+def positive(what: str, number: int) -> int:
+    """``number``, which is above 0. Raises: ValueError."""
     if not number > 0:
         raise ValueError(f"{what} is {number}, expected at least 1")
     return number

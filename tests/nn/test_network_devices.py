@@ -17,6 +17,8 @@ OPTIMISERS = {
     ),
     "Adam": lambda p: optim.Adam(p, lr=0.1, weight_decay=0.01),
     "AdamW": lambda p: optim.AdamW(p, lr=0.1, maximize=True),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.1, momentum=0.5, centered=True),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1, weight_decay=0.01),
 }
 optimisers = pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
 

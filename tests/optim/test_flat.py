@@ -19,6 +19,8 @@ OPTIMIZERS = {
     "nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.8, nesterov=True, maximize=True),
     "Adam": lambda p: optim.Adam(p, lr=0.1, weight_decay=0.03),
     "AdamW": lambda p: optim.AdamW(p, lr=0.1),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.1, momentum=0.4, centered=True),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.2),
 }
 
 

@@ -14,8 +14,10 @@ MAKERS = [
     lambda p, **o: optim.SGD(p, lr=0.1, momentum=0.9, **o),
     lambda p, **o: optim.Adam(p, lr=0.1, **o),
     lambda p, **o: optim.AdamW(p, lr=0.1, **o),
+    lambda p, **o: optim.RMSprop(p, lr=0.1, momentum=0.5, centered=True, **o),
+    lambda p, **o: optim.Adagrad(p, lr=0.1, **o),
 ]
-makers = pytest.mark.parametrize("make", MAKERS, ids=["SGD", "Adam", "AdamW"])
+makers = pytest.mark.parametrize("make", MAKERS, ids=["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 
 
 def parameters(rng, *shapes) -> list:

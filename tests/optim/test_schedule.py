@@ -49,6 +49,14 @@ CASES = {
         lambda s, o: s.CosineAnnealingLR(o, T_max=2, eta_min=0.2),
         [0.8, 0.5, 0.2, 0.5, 0.8, 0.5],
     ),
+    "CosineAnnealingWarmRestarts": (
+        lambda s, o: s.CosineAnnealingWarmRestarts(o, T_0=2, eta_min=0.2),
+        [0.8, 0.5, 0.8, 0.5, 0.8],
+    ),
+    "CosineAnnealingWarmRestarts, longer each time": (
+        lambda s, o: s.CosineAnnealingWarmRestarts(o, T_0=1, T_mult=2),
+        [0.8, 0.8, 0.4, 0.8, 0.4 + 0.4 / math.sqrt(2), 0.4, 0.4 - 0.4 / math.sqrt(2), 0.8],
+    ),
     "LambdaLR": (lambda s, o: s.LambdaLR(o, lambda t: 1 / (t + 1)), [0.8, 0.4, 0.8 / 3, 0.2]),
     "SequentialLR": (
         lambda s, o: s.SequentialLR(
