@@ -27,9 +27,14 @@ class IncompatibleKeys(NamedTuple):
 
 
 def load_into(
-    owner: str, own: Mapping[str, Tensor], given: Mapping[str, Any], strict: bool
+    owner: str,
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Any],
+    strict: bool,
+    by: str = "load_state_dict",
 ) -> IncompatibleKeys:
-    """Copy the values of ``given`` into the Tensors of ``own`` with the same names.
+    """Copy the values of ``given`` into the Tensors of ``own`` with the same names. Errors about
+    what was changed in place name ``by``.
 
     Raises:
         TypeError: ``given`` is no mapping.
@@ -66,7 +71,7 @@ def load_into(
     def copy_all() -> None:
         for name, array in arrays.items():
             own[name].copy_(array)
-            mark_written(own[name].array, by="load_state_dict")
+            mark_written(own[name].array, by=by)
 
     all_or_nothing(copy_all)
     return IncompatibleKeys(missing, unexpected)

@@ -1,15 +1,22 @@
-"""Gradient clipping: a step is never longer than it should be, however steep the loss is."""
+"""What acts on all parameters together.
+
+Gradient clipping: a step is never longer than it should be, however steep the loss is. And all
+parameters as one vector, and back.
+"""
 
 import math
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from ..backend import Array, array_module
 from ..core.gradmode import no_grad
+from ..functional import cat
 from ..ops.broadcasting import wide
 from ..ops.ieee import ieee
 from ..tensor import Tensor
+from .state import load_into
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -91,3 +98,43 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     with no_grad():
         for gradient in _gradients(parameters):
             gradient.copy_(gradient.detach().clamp(-clip_value, clip_value))
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All elements of all parameters, end to end: one axis. Gradients reach the parameters.
+
+    Raises:
+        ValueError: there are no parameters.
+    """
+    lines = [parameter.reshape(-1) for parameter in parameters]
+    if not lines:
+        raise ValueError("parameters_to_vector: got no parameters")
+    return cat(lines)
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the elements of ``vec`` into the parameters, in place: the way back of
+    ``parameters_to_vector``. Nothing is recorded.
+
+    Raises:
+        TypeError: ``vec`` is no Tensor.
+        ValueError: it has another number of axes than one, or of elements than the parameters
+            have together. Nothing has changed then.
+    """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"vector_to_parameters: vec is a {type(vec).__name__}, expected a Tensor")
+    tensors = list(parameters)
+    ends = [0, *accumulate(tensor.numel() for tensor in tensors)]
+    if vec.shape != (ends[-1],):
+        raise ValueError(
+            f"vector_to_parameters: vec has shape {vec.shape}, expected {(ends[-1],)}, all "
+            f"elements of {len(tensors)} parameters"
+        )
+    pieces = [vec.detach()[start:stop] for start, stop in pairwise(ends)]
+    own = {f"parameter {i}": tensor.detach() for i, tensor in enumerate(tensors)}
+    given = {
+        name: piece.reshape(tensor.shape)
+        for (name, tensor), piece in zip(own.items(), pieces, strict=True)
+    }
+    name = "vector_to_parameters"
+    load_into(name, own, given, strict=True, by=name)

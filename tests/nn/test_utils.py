@@ -1,4 +1,4 @@
-"""Gradient clipping."""
+"""Gradient clipping, and all parameters as one vector."""
 
 import math
 
@@ -7,7 +7,13 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.nn.utils import clip_grad_norm_, clip_grad_value_, total_norm
+from minigrad.nn.utils import (
+    clip_grad_norm_,
+    clip_grad_value_,
+    parameters_to_vector,
+    total_norm,
+    vector_to_parameters,
+)
 
 
 def with_gradients(*gradients: object) -> list:
@@ -136,3 +142,46 @@ def test_the_norm_of_what_is_not_finite(p: float) -> None:
     assert np.isnan(float(total_norm([infinite, nan], p)))
     assert float(total_norm([np.zeros(3), np.zeros((0, 2))], p)) == 0
     assert float(total_norm([np.zeros((0, 2))], p)) == 0
+
+
+def some_parameters() -> list:
+    shapes = [(2, 3), (), (0, 2), (4,)]
+    rng = np.random.default_rng(3)
+    return [nn.Parameter(rng.normal(size=shape)) for shape in shapes]
+
+
+def test_parameters_as_a_vector_and_back() -> None:
+    parameters = some_parameters()
+    vector = parameters_to_vector(iter(parameters))
+    arrays = [p.detach().numpy().ravel() for p in parameters]
+    np.testing.assert_array_equal(vector.detach().numpy(), np.concatenate(arrays))
+    weights = np.linspace(-1.5, 2.5, 11)
+    (vector * mg.tensor(weights)).sum().backward()
+    np.testing.assert_array_equal(parameters[0].grad.numpy(), weights[:6].reshape(2, 3))
+    np.testing.assert_array_equal(parameters[3].grad.numpy(), weights[7:])
+    memory = parameters[0].data
+    vector_to_parameters(mg.tensor(weights), iter(parameters))
+    assert parameters[0].data is memory
+    np.testing.assert_array_equal(parameters_to_vector(parameters).detach().numpy(), weights)
+    assert all(p.is_leaf and p.requires_grad for p in parameters)
+
+
+def test_a_vector_that_does_not_fit_changes_nothing() -> None:
+    parameters = some_parameters()
+    before = parameters_to_vector(parameters).tolist()
+    for bad in (mg.rand(10), mg.rand(12), mg.rand(11, 1)):
+        with pytest.raises(ValueError, match=r"expected \(11,\), all elements of 4 parameters"):
+            vector_to_parameters(bad, parameters)
+    with pytest.raises(TypeError, match="vec is a list, expected a Tensor"):
+        vector_to_parameters([1.5] * 11, parameters)
+    with pytest.raises(ValueError, match="got no parameters"):
+        parameters_to_vector([])
+    assert parameters_to_vector(parameters).tolist() == before
+
+
+def test_a_graph_that_needs_the_old_parameters_names_who_wrote() -> None:
+    w = nn.Parameter([1.5, 2.5])
+    y = (w * w).sum()
+    vector_to_parameters(mg.tensor([0.5, -0.5]), [w])
+    with pytest.raises(RuntimeError, match="vector_to_parameters"):
+        y.backward()
