@@ -21,6 +21,9 @@ class Adam(Optimizer):
     m and v are running averages that start at 0; dividing by 1 - beta^t, the sum of the weights
     they have given out so far, makes them averages from the first step on.
 
+    Of float16 parameters m and v are float16 too, as in PyTorch. With beta2 = 0.999, v loses
+    gradients below about 0.005, and steps become ten times too long: train in float32 then.
+
     Kingma and Ba (2015), "Adam: A Method for Stochastic Optimization", Algorithm 1.
 
     Args:
