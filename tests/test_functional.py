@@ -38,7 +38,7 @@ ELEMENTWISE_LOSSES = [
 ]
 OTHERS = [
     "expand", "where", "cat", "stack", "leaky_relu", "elu", "gelu", "silu", "softplus",
-    "linear", "batch_norm", "layer_norm",
+    "linear", "batch_norm", "layer_norm", "group_norm", "rms_norm",
     "embedding", "dropout", "one_hot",
     "cross_entropy", "nll_loss", "mse_loss", "huber_loss", "binary_cross_entropy_with_logits",
 ]
@@ -106,6 +106,8 @@ def test_arguments_by_pytorchs_names(call, method):
         ("linear", "input weight bias"),
         ("batch_norm", "input running_mean running_var weight bias training momentum eps"),
         ("layer_norm", "input normalized_shape weight bias eps"),
+        ("group_norm", "input num_groups weight bias eps"),
+        ("rms_norm", "input normalized_shape weight eps"),
         ("embedding", "input weight padding_idx"),
         ("dropout", "input p training"),
         ("cross_entropy", "input target weight ignore_index reduction label_smoothing"),
@@ -228,6 +230,18 @@ ERRORS = [
         r"layer_norm: weight has shape \(4,\), expected \(3,\)",
     ),
     (lambda: F.layer_norm(integers(4, 3), (3,)), TypeError, "layer_norm: the input is int64"),
+    (lambda: F.rms_norm(mg.ones(4, 3), 4), ValueError, "rms_norm: input has shape"),
+    (lambda: F.rms_norm(mg.ones(4, 3), 3, mg.ones(4)), ValueError, "rms_norm: weight has shape"),
+    (lambda: F.rms_norm(mg.ones(4, 3), 3, eps=-1.0), ValueError, "rms_norm: eps is -1"),
+    (lambda: F.group_norm(mg.ones(4), 1), ValueError, r"group_norm: .*expected \(N, C, \.\.\.\)"),
+    (lambda: F.group_norm(mg.ones(4, 3), 2), ValueError, "expected a divisor of the 3 channels"),
+    (lambda: F.group_norm(mg.ones(4, 3), 0), ValueError, "group_norm: num_groups is 0"),
+    (lambda: F.group_norm(mg.ones(4, 3), 1.0), TypeError, "num_groups is a float, expected an int"),
+    (
+        lambda: F.group_norm(mg.ones(4, 3), 3, mg.ones(4)),
+        ValueError,
+        "group_norm: weight has shape",
+    ),
     # embedding, dropout, one-hot
     (
         lambda: F.embedding(mg.ones(2), mg.ones(4, 3)),

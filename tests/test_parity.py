@@ -248,6 +248,16 @@ for s in ((6, 3), (4, 3, 5), (2, 3, 2, 2)):
         x,
         *affine,
     )
+case("group_norm", lambda L, F, x: F.group_norm(x, 3, eps=0.1), normal(2, 6, 3))
+case(
+    "group_norm affine",
+    lambda L, F, x, g, b: F.group_norm(x, 2, g, b),
+    normal(3, 4, 2, 2),
+    normal(4),
+    normal(4),
+)
+case("rms_norm", lambda L, F, x, g: F.rms_norm(x, (3, 4), g), X, A)
+case("rms_norm plain", lambda L, F, x: F.rms_norm(x, (4,), eps=0.1), X)
 case("layer_norm", lambda L, F, x, g, b: F.layer_norm(x, (3, 4), g, b), X, A, normal(3, 4))
 case("layer_norm plain", lambda L, F, x: F.layer_norm(x, (4,), eps=0.1), X)
 case(

@@ -18,7 +18,9 @@ from .layers import expect_tensors, floating
 
 __all__ = [
     "batch_norm",
+    "group_norm",
     "layer_norm",
+    "rms_norm",
 ]
 
 
@@ -238,6 +240,28 @@ def check_eps(name: str, eps: float) -> None:
         raise ValueError(f"{name}: eps is {eps}, expected a number that is not negative")
 
 
+def checked_features(
+    name: str,
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    eps: float,
+    **vectors: Tensor | None,
+) -> tuple[int, ...]:
+    """The lengths of the last axes, if the input, the vectors and ``eps`` fit them."""
+    floating(input, name)
+    expect_tensors(name, tuple(vectors), **vectors)
+    check_eps(name, eps)
+    if isinstance(normalized_shape, int):
+        normalized_shape = (normalized_shape,)
+    shape = tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ValueError(f"{name}: input has shape {input.shape}, expected (..., *{shape})")
+    for what, vector in vectors.items():
+        if vector is not None and vector.shape != shape:
+            raise ValueError(f"{name}: {what} has shape {vector.shape}, expected {shape}")
+    return shape
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -255,17 +279,7 @@ def layer_norm(
         ValueError: the input's last axes, weight or bias are not ``normalized_shape``, which has at
             least one axis; or ``eps`` is negative.
     """
-    floating(input, "layer_norm")
-    expect_tensors("layer_norm", ("weight", "bias"), weight=weight, bias=bias)
-    check_eps("layer_norm", eps)
-    if isinstance(normalized_shape, int):
-        normalized_shape = (normalized_shape,)
-    shape = tuple(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(f"layer_norm: input has shape {input.shape}, expected (..., *{shape})")
-    for what, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and vector.shape != shape:
-            raise ValueError(f"layer_norm: {what} has shape {vector.shape}, expected {shape}")
+    shape = checked_features("layer_norm", input, normalized_shape, eps, weight=weight, bias=bias)
     if input.dtype == np.float16:
         return layer_norm(input.float(), shape, to_float(weight), to_float(bias), eps).half()
     if bias is not None and weight is None:
@@ -274,3 +288,81 @@ def layer_norm(
     if input.numel() == 0:  # no numbers have no mean
         return input.clone() if weight is None else input * weight + (0 if bias is None else bias)
     return apply(ops.LayerNorm(len(shape), float(eps)), input, *affine)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """Each sample divided by the root of the mean of its squares over its last axes, times weight.
+
+    input: (..., *normalized_shape); weight: normalized_shape. ``eps`` is added to the mean; None is
+    the distance from 1 to the next number of the type that is computed in. Zhang and Sennrich
+    (2019), "Root Mean Square Layer Normalization", section 4.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the input's last axes or weight are not ``normalized_shape``, which has at least
+            one axis; or ``eps`` is negative.
+    """
+    shape = checked_features("rms_norm", input, normalized_shape, eps or 0, weight=weight)
+    if input.dtype == np.float16:
+        return rms_norm(input.float(), shape, to_float(weight), eps).half()
+    if eps is None:
+        eps = float(np.finfo(input.dtype).eps)
+    affine = () if weight is None else (weight,)
+    if input.numel() == 0:  # no numbers have no mean
+        return input.clone() if weight is None else input * weight
+    return apply(ops.RMSNorm(len(shape), float(eps)), input, *affine)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each sample standardised over each group of channels, times weight, plus bias per channel.
+
+    input: (N, C, ...); weight, bias: (C,). The channels form ``num_groups`` groups of neighbours;
+    1 is one mean for the whole sample, C one for each channel. The variance is divided by the
+    number of values. Wu and He (2018), "Group Normalization", section 3.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating, or ``num_groups`` is no
+            integer.
+        ValueError: the input has no axis for channels; ``num_groups`` does not divide their number;
+            weight or bias does not have one number for each; or ``eps`` is negative.
+    """
+    name = "group_norm"
+    floating(input, name)
+    expect_tensors(name, ("weight", "bias"), weight=weight, bias=bias)
+    check_eps(name, eps)
+    if input.ndim < 2:
+        raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, ...)")
+    channels = input.shape[1]
+    if not isinstance(num_groups, (int, np.integer)):
+        kind = type(num_groups).__name__
+        raise TypeError(f"{name}: num_groups is a {kind}, expected an integer")
+    groups = int(num_groups)
+    if groups < 1 or channels % groups:
+        raise ValueError(
+            f"{name}: num_groups is {groups}, expected a divisor of the {channels} channels in "
+            f"axis 1 (input is {input.shape})"
+        )
+    for what, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.shape != (channels,):
+            raise ValueError(f"{name}: {what} has shape {vector.shape}, expected {(channels,)}")
+    if input.dtype == np.float16:
+        return group_norm(input.float(), groups, to_float(weight), to_float(bias), eps).half()
+    if bias is not None and weight is None:
+        weight = Tensor.from_array(array_module(input.array).ones_like(bias.array))
+    affine = tuple(v for v in (weight, bias) if v is not None)
+    if input.numel() == 0:  # no numbers have no mean
+        per_channel = [v.reshape(1, channels, *(1,) * (input.ndim - 2)) for v in affine]
+        y = input * per_channel[0] if affine else input.clone()
+        return y + per_channel[1] if bias is not None else y
+    return apply(ops.GroupNorm(groups, float(eps)), input, *affine)

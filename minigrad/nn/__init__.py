@@ -24,6 +24,7 @@ from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool2d
 from .dropout import Dropout
 from .embedding import Embedding
 from .fuse import BatchNormSigmoid, LinearActivation, fuse
+from .groupnorm import GroupNorm
 from .layernorm import LayerNorm
 from .linear import Linear
 from .loss import (
@@ -37,6 +38,7 @@ from .loss import (
 )
 from .module import Module
 from .parameter import Parameter
+from .rmsnorm import RMSNorm
 from .shape import Flatten, Identity, Unflatten
 
 __all__ = [
@@ -58,6 +60,8 @@ __all__ = [
     "BatchNorm3d",
     "BatchNormSigmoid",
     "LayerNorm",
+    "GroupNorm",
+    "RMSNorm",
     "Dropout",
     "Identity",
     "Flatten",

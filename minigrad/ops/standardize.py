@@ -52,6 +52,27 @@ def standardize_shifted(
     return centred * inv_std, inv_std, mean + first, var
 
 
+def divide_by_rms(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any]:
+    """x_hat = x / sqrt(mean(x^2) + eps), and 1/sqrt(mean(x^2) + eps), the mean over ``axes``.
+
+    Where the squares leave the range of numbers, as in ``standardize``.
+    """
+
+    def divided(x: Any, eps: Any) -> tuple[Any, Any, Any]:
+        square = (x * x).mean(axis=axes, keepdims=True)
+        inv_rms = (square + eps) ** -0.5
+        return x * inv_rms, inv_rms, square
+
+    quietly = operator.call if isinstance(x, Variable) else ieee().run
+    x_hat, inv_rms, square = quietly(divided, x, eps)
+    scale = scale_against_overflow(x, square)
+    if scale is None:
+        return x_hat, inv_rms
+    s = constant(scale, x)
+    x_hat, inv_rms, _ = quietly(divided, x * s, s * s * eps)
+    return x_hat, inv_rms * s
+
+
 def constant(array: Array, like: Any) -> Any:
     """An array as it is, or as a constant Tensor where ``like`` is a Tensor."""
     return like.from_array(array) if isinstance(like, Variable) else array

@@ -10,6 +10,8 @@ CASES = {
     **OPERATIONS,
     "batch_norm, bare": (lambda x: mg.batch_norm(x, None, None, training=True), (drawn(6, 4),)),
     "layer_norm, bare": (lambda x: mg.layer_norm(x, (4,)), (drawn(6, 4),)),
+    "group_norm, bare": (lambda x: mg.group_norm(x, 2), (drawn(6, 4),)),
+    "rms_norm, bare": (lambda x: mg.rms_norm(x, 4), (drawn(6, 4),)),
 }
 
 

@@ -1,4 +1,5 @@
-"""BatchNorm, its ten named steps and its identities; its eval form; LayerNorm."""
+"""BatchNorm, its ten named steps and its identities; its eval form; LayerNorm, GroupNorm,
+RMSNorm."""
 
 import math
 import statistics
@@ -324,6 +325,100 @@ def test_layer_norm_of_float32_numbers_far_from_zero(rng):
 def test_layer_norm_of_no_samples_and_no_features():
     assert F.layer_norm(mg.zeros(0, 3), (3,)).shape == (0, 3)
     assert F.layer_norm(mg.zeros(3, 0), (0,)).shape == (3, 0)
+
+
+# ------------------------------------------------------------------------ group norm, RMS norm
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((2, 6, 3), 3), ((3, 4), 2), ((2, 4, 2, 3), 1), ((2, 3, 2, 2), 3)]
+)
+def test_group_norm(shape, groups, rng, check, check_layouts, check_types):
+    x = rng.standard_normal(shape) * 1.5 + 2
+    gamma, beta = rng.standard_normal(shape[1]), rng.standard_normal(shape[1])
+
+    def norm(t, g=None, b=None):
+        return F.group_norm(t, groups, g, b, eps=0.01)
+
+    y = norm(*map(mg.tensor, (x, gamma, beta))).numpy()
+    width = shape[1] // groups
+    for n, c in np.ndindex(shape[:2]):
+        start = c // width * width
+        numbers = [float(v) for v in x[n, start : start + width].flat]
+        scale = math.sqrt(statistics.pvariance(numbers) + 0.01)
+        expected = gamma[c] * (x[n, c] - statistics.fmean(numbers)) / scale + beta[c]
+        np.testing.assert_allclose(y[n, c], expected, atol=1e-12)
+    check(norm, x, gamma, beta)
+    check(norm, x)
+    check(norm, x, gamma)
+    check(lambda t, b: norm(t, None, b), x, beta)
+    check_layouts(norm, x, gamma, beta)
+    check_types(norm, x, gamma, beta)
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 4), 1), ((2, 3, 4), 2), ((5,), 1)])
+def test_rms_norm(shape, axes, rng, check, check_layouts, check_types):
+    x = rng.standard_normal(shape) * 1.5 + 2
+    inner = shape[-axes:]
+    gamma = rng.standard_normal(inner)
+
+    def norm(t, g=None):
+        return F.rms_norm(t, inner, g, eps=0.01)
+
+    y = norm(mg.tensor(x), mg.tensor(gamma)).numpy()
+    for sample in np.ndindex(shape[:-axes]):
+        root = math.sqrt(statistics.fmean(float(v) ** 2 for v in x[sample].flat) + 0.01)
+        np.testing.assert_allclose(y[sample], gamma * x[sample] / root, atol=1e-12)
+    check(norm, x, gamma)
+    check(norm, x)
+    check_layouts(norm, x, gamma)
+    check_types(norm, x, gamma)
+
+
+def test_the_formulas_of_group_norm_and_rms_norm(rng):
+    """One group is LayerNorm of the sample; without a mean, RMSNorm is it too (as eps is 0)."""
+    x, dy = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 2, 4))
+    wide = mg.tensor(x, requires_grad=True)
+    (one,) = mg.grad(F.group_norm(wide, 1), wide, mg.tensor(dy))
+    (other,) = mg.grad(F.layer_norm(wide, (2, 4)), wide, mg.tensor(dy))
+    np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-13)
+    op = ops.RMSNorm(2, EPS)
+    (dx,) = op.backward(dy, op.forward(x), x)
+    for n in range(3):
+        r = ((x[n] ** 2).mean() + EPS) ** -0.5
+        x_hat = x[n] * r
+        expected = r * (dy[n] - x_hat * (dy[n] * x_hat).mean())
+        np.testing.assert_allclose(dx[n], expected, atol=1e-13, err_msg="dx of RMSNorm")
+
+
+def test_group_norm_and_rms_norm_of_no_samples():
+    vector = mg.ones(4, requires_grad=True)
+    y = F.group_norm(mg.zeros(0, 4, 2), 2, vector, vector)
+    assert y.shape == (0, 4, 2)
+    (gradient,) = mg.grad(y.sum(), vector)
+    assert gradient.tolist() == [0.0] * 4
+    assert F.group_norm(mg.zeros(0, 4), 2).shape == (0, 4)
+    assert F.rms_norm(mg.zeros(0, 3), 3, mg.ones(3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("size", [1e20, 3e38])
+def test_squares_may_leave_the_range_of_float32(size):
+    x = (np.array([[-1.0, 0.5, 0.3, -0.8], [1.0, -0.25, 0.75, 0.9]]) * size).astype(np.float32)
+    seed = np.array([[0.3, -1.2, 0.8, 0.4], [-0.5, 1.1, 1.7, 0.2]])
+
+    def groups(t):
+        return F.group_norm(t.reshape(1, 8), 2).reshape(2, 4)
+
+    for norm in (groups, lambda t: F.rms_norm(t, 4)):
+        wide = mg.tensor(x.astype(np.float64), requires_grad=True)
+        (exact,) = mg.grad(norm(wide), wide, mg.tensor(seed))
+        single = mg.tensor(x, requires_grad=True)
+        y = norm(single)
+        np.testing.assert_allclose(y.detach().numpy(), norm(wide).detach().numpy(), rtol=1e-5)
+        (gradient,) = mg.grad(y, single, mg.tensor(seed.astype(np.float32)))
+        np.testing.assert_allclose(
+            gradient.numpy() * size, exact.numpy() * size, rtol=1e-4, atol=1e-6
+        )
 
 
 # ----------------------------------------------------------- numbers at the ends of the range
