@@ -114,6 +114,8 @@ OPERATIONS: dict[str, tuple[Function, tuple[Any, ...]]] = {
         (drawn(6, 4), ROW, ROW),
     ),
     "layer_norm": (lambda x, g, b: F.layer_norm(x, (4,), g, b), (X, ROW, ROW)),
+    "group_norm": (lambda x, g, b: F.group_norm(x, 2, g, b), (X, ROW, ROW)),
+    "rms_norm": (lambda x, g: F.rms_norm(x, 4, g), (X, ROW)),
     "cross_entropy": (lambda x: F.cross_entropy(x, put(x, LABELS)), (X,)),
     "cross_entropy, sum": (
         lambda x: F.cross_entropy(x, put(x, [2, -100, 3]), reduction="sum", label_smoothing=0.1),
