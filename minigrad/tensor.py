@@ -24,6 +24,7 @@ from .methods import (
     Indexing,
     InPlace,
     Products,
+    Questions,
     Reductions,
     Shapes,
 )
@@ -40,6 +41,7 @@ class Tensor(
     Indexing,
     InPlace,
     Products,
+    Questions,
     Reductions,
     Shapes,
 ):

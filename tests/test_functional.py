@@ -31,6 +31,8 @@ METHODS = [
     "reciprocal", "square", "sin", "cos", "tanh", "sigmoid", "clamp", "maximum", "minimum",
     "sum", "mean", "var", "std", "amax", "amin", "argmax", "argmin", "logsumexp", "softmax",
     "log_softmax", "cumsum", "matmul", "mm", "bmm", "dot", "outer", "reshape", "flatten",
+    "expm1", "log1p", "sign", "floor", "ceil", "round", "masked_fill", "max", "min", "norm",
+    "isnan", "isinf", "isfinite", "any", "all", "equal", "allclose",
     "transpose", "permute", "squeeze", "unsqueeze", "split", "chunk", "gather", "relu",
 ]
 ELEMENTWISE_LOSSES = [

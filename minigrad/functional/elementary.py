@@ -14,6 +14,23 @@ from ..ops.axes import normalize_dim
 from ..tensor import Tensor
 
 __all__ = [
+    "expm1",
+    "log1p",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "masked_fill",
+    "max",
+    "min",
+    "norm",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "any",
+    "all",
+    "equal",
+    "allclose",
     "add",
     "sub",
     "mul",
@@ -116,6 +133,23 @@ sin = _function(Tensor.sin)
 cos = _function(Tensor.cos)
 tanh = _function(Tensor.tanh)
 sigmoid = _function(Tensor.sigmoid)
+expm1 = _function(Tensor.expm1)
+log1p = _function(Tensor.log1p)
+sign = _function(Tensor.sign)
+floor = _function(Tensor.floor)
+ceil = _function(Tensor.ceil)
+round = _function(Tensor.round)
+masked_fill = _function(Tensor.masked_fill)
+max = _function(Tensor.max)
+min = _function(Tensor.min)
+norm = _function(Tensor.norm)
+isnan = _function(Tensor.isnan)
+isinf = _function(Tensor.isinf)
+isfinite = _function(Tensor.isfinite)
+any = _function(Tensor.any)
+all = _function(Tensor.all)
+equal = _function(Tensor.equal)
+allclose = _function(Tensor.allclose)
 clamp = _function(Tensor.clamp)
 maximum = _function(Tensor.maximum)
 minimum = _function(Tensor.minimum)

@@ -16,6 +16,7 @@ from .exchange import Exchange
 from .indexing import Indexing
 from .inplace import InPlace
 from .products import Products
+from .questions import Questions
 from .reductions import Reductions
 from .shape import Shapes
 
@@ -27,6 +28,7 @@ __all__ = [
     "InPlace",
     "Indexing",
     "Products",
+    "Questions",
     "Reductions",
     "Shapes",
     "as_shape",

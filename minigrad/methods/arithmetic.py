@@ -211,6 +211,33 @@ class Arithmetic(Variable):
         """Natural logarithm, elementwise."""
         return unary(ops.Log(), self)
 
+    def expm1(self) -> Self:
+        """e ** self - 1, elementwise, with all digits near 0."""
+        return unary(ops.Expm1(), self)
+
+    def log1p(self) -> Self:
+        """log(1 + self), elementwise, with all digits near 0."""
+        return unary(ops.Log1p(), self)
+
+    def sign(self) -> Self:
+        """-1, 0 or 1, elementwise; its gradient is 0."""
+        return apply(ops.Sign(), counted(self))
+
+    def floor(self) -> Self:
+        """The largest integer not above, elementwise; its gradient is 0."""
+        return self._rounded("floor")
+
+    def ceil(self) -> Self:
+        """The smallest integer not below, elementwise; its gradient is 0."""
+        return self._rounded("ceil")
+
+    def round(self) -> Self:
+        """The nearest integer, the even one if two are as near; its gradient is 0."""
+        return self._rounded("rint")
+
+    def _rounded(self, how: str) -> Any:
+        return apply(ops.Round(how), self) if self.array.dtype.kind == "f" else self
+
     def sin(self) -> Self:
         """Sine, elementwise, of radians."""
         return unary(ops.Sin(), self)

@@ -51,6 +51,19 @@ class Comparisons(Variable):
             raise _no_operand(name, other)
         return apply_pair(op, a, b, name)
 
+    def masked_fill(self, mask: Variable, value: Any) -> Self:
+        """``value``, a number, where ``mask`` (a boolean Tensor) holds, else self.
+
+        Raises:
+            TypeError: the mask holds no booleans, or the value is no number.
+        """
+        if not isinstance(mask, Variable) or mask.array.dtype != bool:
+            kind = getattr(mask, "dtype", type(mask).__name__)
+            raise TypeError(f"masked_fill: the mask is {kind}, expected a boolean Tensor")
+        inverse: Any = ~mask  # type: ignore[operator]
+        chosen: Self = self.where(inverse, value)
+        return chosen
+
     def where(self, condition: Variable, other: Any) -> Self:
         """self where ``condition`` (a boolean Tensor) holds, else ``other``."""
         if not isinstance(condition, Variable) or condition.array.dtype != bool:

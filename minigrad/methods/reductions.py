@@ -1,6 +1,6 @@
 """Sums, means, extremes and softmaxes: methods that work along axes."""
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from .. import ops
 from ..arrays import as_dtype
@@ -8,7 +8,14 @@ from ..backend import on_device_of
 from ..core.autograd import apply
 from ..core.variable import Variable
 from ..ops.axes import normalize_dim, normalize_dims
-from .arguments import Dims, as_dims, narrowed, numpy_spelling, of_tensor, widened
+from .arguments import Dims, as_dims, floating, narrowed, numpy_spelling, of_tensor, widened
+
+
+class Extreme(NamedTuple):
+    """What ``max`` and ``min`` along an axis return."""
+
+    values: Any
+    indices: Any
 
 
 @of_tensor
@@ -73,6 +80,58 @@ class Reductions(Variable):
     def amin(self, dim: Dims = None, keepdim: bool = False) -> Self:
         """The smallest element over ``dim``; where several are, they share the gradient."""
         return self._reduce(ops.Amin, dim, keepdim)
+
+    @numpy_spelling
+    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """The largest element; or along ``dim``, a named tuple of ``values`` and ``indices``. The
+        gradient goes to the element at the index. (``maximum`` compares with another Tensor.)"""
+        return self._extreme("max", dim, keepdim)
+
+    @numpy_spelling
+    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """The smallest element; or along ``dim``, a named tuple of ``values`` and ``indices``. The
+        gradient goes to the element at the index. (``minimum`` compares with another Tensor.)"""
+        return self._extreme("min", dim, keepdim)
+
+    def _extreme(self, name: str, dim: int | None, keepdim: bool) -> Any:
+        if isinstance(dim, Variable):
+            raise TypeError(
+                f"{name}: got a Tensor, expected an axis; use {name}imum for two Tensors"
+            )
+        if dim is None:
+            return self.amax() if name == "max" else self.amin()
+        indices = (
+            self.argmax(dim, keepdim=True) if name == "max" else self.argmin(dim, keepdim=True)
+        )
+        if not self.array.ndim:
+            return Extreme(self, indices)
+        x: Any = self
+        values = x.gather(dim, indices)
+        return (
+            Extreme(values, indices)
+            if keepdim
+            else Extreme(values.squeeze(dim), indices.squeeze(dim))
+        )
+
+    @numpy_spelling
+    def norm(self, p: float = 2, dim: Dims = None, keepdim: bool = False) -> Self:
+        """(sum |x|^p)^(1/p) over ``dim`` (an axis, several, or all): the length for p = 2, the
+        largest |x| for p = infinity. Its gradient is 0 where the norm is 0.
+
+        Raises:
+            ValueError: p is not above 0.
+        """
+        if not p > 0:
+            raise ValueError(f"norm: p is {p}, expected a number above 0")
+        x: Any = floating(self)
+        size = abs(x)
+        if p == float("inf"):
+            return size.amax(dim, keepdim)
+        largest = size.detach().amax(dim, keepdim=True) if x.array.size else size.detach().sum()
+        scale = largest.where(largest > 0, 1.0)  # so that no power leaves the range of numbers
+        total = ((size / scale) ** p).sum(dim, keepdim=True)
+        root = (total + (total == 0)) ** (1 / p) * (total > 0) * scale
+        return root if keepdim else root.reshape(size.sum(dim).shape)
 
     @numpy_spelling
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Self:

@@ -17,6 +17,7 @@ from . import (
     indexing,
     linear,
     loss,
+    near_zero,
     normalization,
     reduction,
     selection,
@@ -33,6 +34,7 @@ from .fused import *
 from .indexing import *
 from .linear import *
 from .loss import *
+from .near_zero import *
 from .normalization import *
 from .reduction import *
 from .selection import *
@@ -55,6 +57,7 @@ __all__ += fused.__all__
 __all__ += indexing.__all__
 __all__ += linear.__all__
 __all__ += loss.__all__
+__all__ += near_zero.__all__
 __all__ += normalization.__all__
 __all__ += reduction.__all__
 __all__ += selection.__all__

@@ -18,6 +18,7 @@ from .ieee import ieee
 __all__ = [
     "FloorDivide",
     "Remainder",
+    "Round",
     "Sign",
     "Zero",
 ]
@@ -44,6 +45,19 @@ class Sign(Op):
 
     def forward(self, x: Array) -> Array:
         return (x > 0).astype(x.dtype) - (x < 0)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return call_op(Zero(), grad)
+
+
+class Round(Op):
+    """y = x rounded down ("floor"), up ("ceil") or to the nearest ("rint").    dy/dx = 0"""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def forward(self, x: Array) -> Array:
+        return getattr(array_module(x), self.how)(x)
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return call_op(Zero(), grad)
