@@ -16,7 +16,7 @@ class GroupNorm(Module):
     x, y: (N, C, ...);  weight, bias: (C,). The C channels form ``num_groups`` groups of neighbours.
     No sample knows of another, so small batches do no harm, and training and evaluation are the
     same. Wu and He (2018), "Group Normalization"; the gradient is derived in
-    ``ops/normalization.py``.
+    ``ops/samplewise.py``.
 
     Args:
         num_groups: how many groups; it divides ``num_channels``.

@@ -16,7 +16,7 @@ class LayerNorm(Module):
 
     x, y: (..., *normalized_shape);  weight, bias: normalized_shape. No sample knows of another, so
     training and evaluation are the same. Ba, Kiros and Hinton (2016), "Layer Normalization",
-    section 3; the gradient is derived in ``ops/normalization.py``.
+    section 3; the gradient is derived in ``ops/samplewise.py``.
 
     Args:
         normalized_shape: the lengths of the last axes, or of the last one.

@@ -15,7 +15,7 @@ class RMSNorm(Module):
     """y = weight x / sqrt(mean(x^2) + eps), the mean over the last axes.
 
     x, y: (..., *normalized_shape);  weight: normalized_shape. Zhang and Sennrich (2019), "Root Mean
-    Square Layer Normalization", section 4; the gradient is derived in ``ops/normalization.py``.
+    Square Layer Normalization", section 4; the gradient is derived in ``ops/samplewise.py``.
 
     Args:
         normalized_shape: the lengths of the last axes, or of the last one.

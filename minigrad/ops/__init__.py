@@ -20,6 +20,7 @@ from . import (
     near_zero,
     normalization,
     reduction,
+    samplewise,
     selection,
     shape,
     softmax,
@@ -37,6 +38,7 @@ from .loss import *
 from .near_zero import *
 from .normalization import *
 from .reduction import *
+from .samplewise import *
 from .selection import *
 from .shape import *
 from .softmax import *
@@ -60,6 +62,7 @@ __all__ += loss.__all__
 __all__ += near_zero.__all__
 __all__ += normalization.__all__
 __all__ += reduction.__all__
+__all__ += samplewise.__all__
 __all__ += selection.__all__
 __all__ += shape.__all__
 __all__ += softmax.__all__
