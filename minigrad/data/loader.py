@@ -5,6 +5,7 @@ epoch (each pass over the data). The order is drawn on the host from one seeded 
 two runs with the same seed see the same batches on any device.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -169,10 +170,32 @@ class DataLoader:
                 "DataLoader: the state and the loader must both have a generator of their own, or "
                 "neither. Make the loader with a seed or without one, as it was."
             )
+        batch, seed = state["next_batch"], state["epoch_seed"]
+        if not _is_int(batch) or not 0 <= batch <= len(self):
+            raise ValueError(
+                f"DataLoader: the state's next_batch is {batch!r}, expected an int from 0 to "
+                f"{len(self)}, the number of batches. The state is damaged: load another."
+            )
+        drawn = _is_int(seed) and 0 <= seed < 2**63
+        if not (drawn if self.shuffle and batch else seed is None or (drawn and self.shuffle)):
+            raise ValueError(
+                f"DataLoader: the state's epoch_seed is {seed!r}, expected an int from 0 to 2**63 "
+                f"- 1 within a shuffled epoch, and None without shuffle. The state is damaged: "
+                f"load another."
+            )
         if self.generator is not None:
+            trial = copy.deepcopy(self.generator.bit_generator)  # it refuses, or ours can take it
+            try:
+                trial.state = state["generator"]
+            except (TypeError, ValueError, KeyError, OverflowError) as error:
+                raise ValueError(
+                    f"DataLoader: the state's generator does not fit a "
+                    f"{type(trial).__name__} ({type(error).__name__}: {error}). Make the loader "
+                    f"with the generator that it had."
+                ) from error
             self.generator.bit_generator.state = state["generator"]
-        self._epoch_seed, self._next_batch = state["epoch_seed"], state["next_batch"]
-        self._resuming = self._next_batch > 0
+        self._epoch_seed, self._next_batch = seed, batch
+        self._resuming = batch > 0
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -181,6 +204,10 @@ class DataLoader:
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
         }
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _stack(samples: Sequence[tuple[int, Any]]) -> tuple[Tensor, ...]:

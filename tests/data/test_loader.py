@@ -184,6 +184,26 @@ def test_the_state_of_another_loader(other: Callable[[], DataLoader], says: str)
     assert json.dumps(loader.state_dict(), default=str) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("next_batch", value) for value in (10**9, -3, 2.5, float("nan"), True, None, "2", 8)),
+        *(("epoch_seed", value) for value in (None, -1, 2**63, 2.5, "1")),
+        *(("generator", value) for value in (3, {}, {"bit_generator": "PCG64"})),
+        ("generator", np.random.MT19937(0).state),
+    ],
+)
+def test_a_damaged_state_is_refused_and_nothing_changes(name: str, value: object) -> None:
+    loader, other = seeded(), seeded()
+    for _ in range(3):
+        list(other)  # the other's generator has gone on, so that taking it over would be seen
+    next(iter(other))
+    before = loader.state_dict()
+    with pytest.raises(ValueError, match=name):
+        loader.load_state_dict({**other.state_dict(), name: value})
+    assert loader.state_dict() == before
+
+
 def test_a_state_with_a_missing_key() -> None:
     state = seeded().state_dict()
     del state["next_batch"]
