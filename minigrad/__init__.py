@@ -52,7 +52,7 @@ from .tensor import Tensor, tensor
 
 __version__ = "0.1.0"
 
-LATER = {"coursework", "data", "diagnostics", "testing"}
+LATER = {"coursework", "data", "diagnostics", "distributed", "testing"}
 
 __all__ = [
     "cuda",

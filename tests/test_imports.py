@@ -33,7 +33,7 @@ LEVELS = [
     {"optim"},
     {"kernels"},
     {"data", "checkpoint", "testing", "diagnostics.stats", "replay"},
-    {"diagnostics.observe", "diagnostics.plots", "cuda"},
+    {"diagnostics.observe", "diagnostics.plots", "cuda", "distributed"},
     {"diagnostics"},
     {"coursework", "diagnose"},
 ]

@@ -183,6 +183,8 @@ def backward(
     leaf_grads = inside.run(gradients, (output,), (seed,), None, retain_graph, create_graph)
     if events.listener is not None:
         events.listener.gave_gradients(leaf_grads)
+    for watcher in hooks.after_backward.values():
+        watcher.gave_gradients(leaf_grads)
     taken = set() if gradient is None else {id(owner(seed.array))}
     sums = []  # nothing is added before all is known
     with on_device_of(seed.array):  # afterwards, the GPU is current that was so before

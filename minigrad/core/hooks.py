@@ -21,6 +21,11 @@ watched: "weakref.WeakSet[Any]" = weakref.WeakSet()
 """The nodes that have hooks or a Tensor that retains their gradient."""
 
 
+after_backward: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+"""By their ids, in the order in which they came: objects whose ``gave_gradients(leaf_grads)`` may
+change what a backward pass is about to add to ``.grad`` (``distributed`` takes means there)."""
+
+
 class Watch:
     """One backward pass: the targets' gradients, and what hooks and retaining Tensors get to see.
 

@@ -228,6 +228,4 @@ def _stack(samples: Sequence[tuple[int, Any]]) -> tuple[Tensor, ...]:
 
 def _as_array(part: Any) -> Array:
     """The array of a tensor, an array itself, or what ``tensor`` makes of a number."""
-    if is_array(part) and not isinstance(part, np.ma.MaskedArray):  # tensor refuses masked entries
-        return part
-    return (part if isinstance(part, Tensor) else tensor(part)).data
+    return part if is_array(part) else (part if isinstance(part, Tensor) else tensor(part)).data

@@ -246,13 +246,6 @@ def test_a_sample_that_is_no_number() -> None:
         list(DataLoader([3, None]))
 
 
-def test_masked_entries_of_samples_are_refused() -> None:
-    gap = np.ma.masked_array([1.5, 2.5], mask=[False, True])
-    for samples in ([gap, gap], [(3, gap)], [np.ma.masked, 1.5]):
-        with pytest.raises(TypeError, match="masked"):
-            next(iter(DataLoader(samples, batch_size=2)))
-
-
 def test_samples_that_do_not_fit_together() -> None:
     ragged = [np.ones(3), np.ones(3), np.ones(4)]
     with pytest.raises(ValueError, match=r"sample 2 .*\[\(4,\)\].* sample 0 .*\[\(3,\)\]"):

@@ -686,6 +686,24 @@ def test_bn_run_4(bn: Names) -> None:
     same(bn.cumulative, bn.batch_means.mean(axis=0))
 
 
+def test_bn_sync_1(bn: Names) -> None:
+    assert sorted(bn.counts[:, 0]) == [0, 1, 2, 5]
+    same(bn.merged_mu, bn.x.mean(axis=0))
+
+
+def test_bn_sync_2(bn: Names) -> None:
+    same(bn.merged_var, bn.x.var(axis=0))
+
+
+def test_bn_sync_3(bn: Names) -> None:
+    agree(np.concatenate(bn.dx_shares), slope(lambda v: forward(bn, v), bn.x))
+
+
+def test_bn_sync_4(bn: Names) -> None:
+    agree(bn.dgamma_added_once, slope(lambda v: forward(bn, gamma=v), bn.gamma))
+    agree(bn.dbeta_added_once, slope(lambda v: forward(bn, beta=v), bn.beta))
+
+
 def test_the_exactness_of_up_to_eps_is_as_the_page_says(pages: dict[str, Any]) -> None:
     assert pages["derivations/batchnorm"].says(
         "With `eps = 1e-5` and a variance near 1 that is an error of `1e-5`; with a variance near "
