@@ -24,7 +24,8 @@ from .tensor import Tensor
 
 def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     """A Tensor around a fresh host array, in ``dtype`` and on ``device``."""
-    array = array.astype(as_dtype(array.dtype if dtype is None else dtype), copy=False)
+    offered = as_dtype(array.dtype)  # also where dtype is given: a cast drops imaginary parts
+    array = array.astype(offered if dtype is None else as_dtype(dtype), copy=False)
     target = default_device() if device is None else _Device(device)
     return Tensor.from_array(to_device(array, target)).requires_grad_(requires_grad)
 

@@ -152,3 +152,9 @@ def test_foreign_byte_order():
     with pytest.raises(TypeError, match="dtype: got complex64, expected"):
         mg.zeros_like(x, dtype=np.complex64)
     assert x.tolist() == [1.5, 2.5]
+
+
+def test_imaginary_parts_are_not_dropped() -> None:
+    for make in (lambda: mg.linspace(0, 1j, 3), lambda: mg.arange(1 + 2j, dtype=mg.float32)):
+        with pytest.raises(TypeError, match="complex"):
+            make()
