@@ -10,12 +10,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test oldest newest lint bench parity nvrtc coverage clean
+.PHONY: help demo distributed test oldest newest lint bench parity nvrtc coverage clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
+	@echo "make distributed  the 20-layer network in several processes on MPI (installs one): N=4"
 	@echo "make test       the tests"
 	@echo "make oldest     the tests with the oldest versions of everything that setup.cfg allows"
 	@echo "make newest     the tests with the newest Python at hand"
@@ -28,6 +29,10 @@ help:
 
 demo: $(VENV)/.installed-examples
 	$(BIN)/python examples/vanishing_gradient.py $(ARGS)
+
+N := 4
+distributed: $(VENV)/.installed-mpi
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/mpiexec -n $(N) $(BIN)/python examples/distributed.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)

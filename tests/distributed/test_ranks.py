@@ -64,3 +64,22 @@ def test_an_error_in_one_rank_ends_all() -> None:
     assert result.returncode != 0
     assert "rank 1 of 3 failed" in result.stderr
     assert "KeyError: 'the culprit'" in result.stderr
+
+
+def losses_of(processes: int, *options: str) -> list[float]:
+    assert MPIEXEC is not None
+    program = str(ROOT / "examples" / "distributed.py")
+    command = [MPIEXEC, "-n", str(processes), sys.executable, "-W", "error", program, *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=environment, check=True
+    )
+    return [float(line.rpartition(" ")[2]) for line in result.stdout.splitlines()]
+
+
+def test_the_example_prints_the_same_for_any_number_of_processes() -> None:
+    options = ("--epochs", "1", "--depth", "6")
+    one = losses_of(1, *options)
+    assert len(one) == 1
+    assert losses_of(2, *options) == pytest.approx(one, abs=2e-6)
+    assert losses_of(2, *options, "--plain") != pytest.approx(one, abs=1e-3)
