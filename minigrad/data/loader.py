@@ -31,6 +31,14 @@ class Dataset(Protocol[Sample]):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+class Sampler(Protocol):
+    """The indices of the samples of an epoch, in their order, such as ``DistributedSampler``."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[int]: ...
+
+
 class DataLoader:
     """Hand out a data set in mini-batches: ``for x, y in loader: ...``
 
@@ -47,10 +55,12 @@ class DataLoader:
         seed: start of the loader's own generator, from which the orders are drawn.
         generator: the generator itself, in place of a seed. With neither, the orders come from
             the generator that ``manual_seed`` starts.
+        sampler: which samples come, in which order, in place of ``shuffle``.
 
     Raises:
         TypeError: ``dataset`` has no length or no numbered samples, ``batch_size`` is not an int,
-            ``generator`` is none of NumPy's, or both ``seed`` and ``generator`` are given.
+            ``generator`` is none of NumPy's, or both ``seed`` and ``generator``, or both
+            ``shuffle`` and ``sampler``, are given.
         ValueError: ``batch_size`` is below 1, the data set is empty, or ``drop_last`` would leave
             no batch at all.
 
@@ -70,6 +80,7 @@ class DataLoader:
         drop_last: bool = False,
         seed: int | None = None,
         generator: np.random.Generator | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         if not isinstance(batch_size, int | np.integer) or isinstance(batch_size, bool):
             raise TypeError(f"DataLoader: batch_size is {batch_size!r}, expected an int from 1")
@@ -87,14 +98,16 @@ class DataLoader:
                 f"DataLoader: the data set is a {type(dataset).__name__}, expected one with a "
                 f"length and numbered samples, such as TensorDataset(x, y)"
             )
-        samples = len(dataset)
+        if shuffle and sampler is not None:
+            raise TypeError("DataLoader: got both shuffle and sampler, expected one of them")
+        samples = len(dataset if sampler is None else sampler)
         if samples < (batch_size if drop_last else 1):
             raise ValueError(
                 f"DataLoader: the data set has {samples} samples, which makes no batch of "
                 f"{batch_size}{' with drop_last=True' if drop_last else ''}. "
                 f"{'Choose a smaller batch_size.' if samples else 'Was everything filtered out?'}"
             )
-        self.dataset = dataset
+        self.dataset, self.sampler = dataset, sampler
         self.batch_size = int(batch_size)  # JSON can hold no NumPy integer
         self.shuffle = shuffle
         self.drop_last = drop_last
@@ -105,7 +118,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        whole, rest = divmod(len(self.dataset), self.batch_size)
+        whole, rest = divmod(self._samples(), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
@@ -119,6 +132,8 @@ class DataLoader:
 
     def _batches(self, epoch_seed: int | None, first: int) -> Iterator[tuple[Tensor, ...]]:
         order = np.arange(len(self.dataset))
+        if self.sampler is not None:
+            order = np.array(list(self.sampler))
         if epoch_seed is not None:
             np.random.default_rng(epoch_seed).shuffle(order)
         for batch in range(first, len(self)):
@@ -197,9 +212,12 @@ class DataLoader:
         self._epoch_seed, self._next_batch = seed, batch
         self._resuming = batch > 0
 
+    def _samples(self) -> int:
+        return len(self.dataset if self.sampler is None else self.sampler)
+
     def _settings(self) -> dict[str, Any]:
         return {
-            "samples": len(self.dataset),
+            "samples": self._samples(),
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,

@@ -10,6 +10,7 @@ of it. Read ``world.py`` first, then ``collectives.py``.
 
 from .collectives import all_gather, all_reduce, broadcast
 from .parallel import DataParallel, batch_loss
+from .sampler import DistributedSampler
 from .sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
 from .world import barrier, init, rank, world_size
 
@@ -23,6 +24,7 @@ __all__ = [
     "broadcast",
     "DataParallel",
     "batch_loss",
+    "DistributedSampler",
     "SyncBatchNorm",
     "convert_sync_batchnorm",
 ]
