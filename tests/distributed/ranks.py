@@ -3,7 +3,9 @@
 Each function is one test. A failed assertion ends all processes with a code that is not 0.
 """
 
+import os
 import re
+import signal
 import sys
 from typing import Any
 
@@ -265,6 +267,12 @@ def one_rank_raises() -> None:
     if dist.rank() == 1:
         raise KeyError("the culprit")
     dist.barrier()  # for ever, if nobody ended it
+
+
+def one_rank_is_killed() -> None:
+    if dist.rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    dist.barrier()
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ def test_an_error_in_one_rank_ends_all() -> None:
     assert "KeyError: 'the culprit'" in result.stderr
 
 
+def test_a_rank_that_is_killed_ends_all() -> None:
+    assert run(3, "one_rank_is_killed").returncode != 0
+
+
 def losses_of(processes: int, *options: str) -> list[float]:
     assert MPIEXEC is not None
     program = str(ROOT / "examples" / "distributed.py")
