@@ -241,7 +241,7 @@ def test_a_training_step_launches_no_more_than_this(strict: str) -> None:
     net.step(x, labels)
     with counted() as launches:
         net.step(x, labels)
-    assert launches.total() <= 1200, launches
+    assert launches.total() <= 1500, launches
 
 
 def test_what_is_on_the_host_is_put_on_the_default_device(strict: str) -> None:
@@ -255,3 +255,33 @@ def test_what_is_on_the_host_is_put_on_the_default_device(strict: str) -> None:
         assert mg.from_numpy(array).device == "cpu", "it shares its memory"
     finally:
         mg.set_default_device(None)
+
+
+NORMS: dict[str, Callable[[mg.Tensor], mg.Tensor]] = {
+    "layer_norm": lambda a: F.layer_norm(a, (4,)),
+    "group_norm": lambda a: F.group_norm(a.reshape(3, 2, 2), 1).reshape(3, 4),
+    "rms_norm": lambda a: F.rms_norm(a, 4),
+}
+
+
+@pytest.mark.parametrize("size", [1e18, 1e20, 3e38])
+@pytest.mark.parametrize("name", NORMS)
+def test_the_squares_may_leave_the_range_of_float32(strict: str, name: str, size: float) -> None:
+    """Beside ordinary rows, and rows that are not finite, which stay so."""
+    x = np.array([[-1.0, 0.5, 0.3, -0.8], [1.0, -0.25, 0.75, 0.9], [0.3, 0.4, -0.9, 0.2]])
+    x[:2] *= size
+    cotangent = np.array([[0.3, -1.2, 0.8, 0.4], [-0.5, 1.1, 1.7, 0.2], [0.7, -0.4, 0.9, 1.3]])
+    wide = mg.tensor(x, dtype=mg.float64, requires_grad=True)
+    single = mg.tensor(x, dtype=mg.float32, device=strict, requires_grad=True)
+    y, z = NORMS[name](wide), NORMS[name](single)
+    (exact,) = mg.grad(y, wide, mg.tensor(cotangent))
+    (gradient,) = mg.grad(z, single, mg.tensor(cotangent, dtype=mg.float32, device=strict))
+    np.testing.assert_allclose(z.detach().cpu().numpy(), y.detach().numpy(), rtol=2e-5, atol=1e-6)
+    rows = np.array([[size], [size], [1.0]])
+    np.testing.assert_allclose(
+        gradient.cpu().numpy() * rows, exact.numpy() * rows, rtol=1e-4, atol=1e-6
+    )
+    x[0, 1] = np.inf
+    bad = NORMS[name](mg.tensor(x, dtype=mg.float32, device=strict)).cpu().numpy()
+    assert np.isnan(bad[0]).any()
+    np.testing.assert_allclose(bad[1:], y.detach().numpy()[1:], rtol=2e-5, atol=1e-6)

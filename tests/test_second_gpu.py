@@ -74,3 +74,11 @@ def test_everything_else_runs_where_its_tensor_is(name: str) -> None:
     result = IN_PLACE[name](x)
     assert getattr(result, "device", "cuda:1") == "cuda:1"
     assert cupy.cuda.Device().id == 0
+
+
+def test_a_gpu_that_is_not_there_is_an_error_that_says_how_many_are() -> None:
+    with pytest.raises(RuntimeError, match="got 'cuda:2', but there are 2 GPUs here"):
+        mg.ones(3, device="cuda:2")
+    with pytest.raises(RuntimeError, match="got 'cuda:2', but there are 2 GPUs here"):
+        mg.set_default_device("cuda:2")
+    assert mg.ones(3).device == "cpu"

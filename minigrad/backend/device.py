@@ -64,8 +64,18 @@ def set_default_device(device: str | None) -> None:
     global _default_device
     wanted = None if device is None else Device(device)
     if wanted is not None and wanted.type == "cuda":
-        import_cupy()
+        _cupy_for(wanted)
     _default_device = wanted
+
+
+def _cupy_for(device: Device) -> Any:
+    """CuPy, where it has this GPU; else a RuntimeError that says how many there are."""
+    cupy: Any = import_cupy()
+    count = cupy.cuda.runtime.getDeviceCount()
+    if device.index not in range(count):
+        there = "is 1 GPU" if count == 1 else f"are {count} GPUs"
+        raise RuntimeError(f"device: got {str(device)!r}, but there {there} here, counted from 0")
+    return cupy
 
 
 def device_of(array: Array) -> Device:
@@ -85,7 +95,7 @@ def to_device(array: Array, device: Device) -> Array:
     )
     if device.type == "cpu":
         return array_module(array).asnumpy(array)
-    cupy: Any = import_cupy()
+    cupy = _cupy_for(device)
     with cupy.cuda.Device(device.index):
         there = cupy.asarray(array)
     if isinstance(array, np.ndarray) and array.dtype.kind in "iu":

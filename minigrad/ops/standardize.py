@@ -31,10 +31,12 @@ def standardize(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, An
     along = {axis % x.ndim for axis in axes}
     first = constant(array_of(x)[tuple(slice(1 if i in along else None) for i in range(x.ndim))], x)
     quietly = operator.call if isinstance(x, Variable) else ieee().run
-    result = quietly(standardize_shifted, x, first, axes, eps)
-    scale = scale_against_overflow(x, result[3])
+    scale = scale_on_gpu(x, axes)
     if scale is None:
-        return result
+        result = quietly(standardize_shifted, x, first, axes, eps)
+        scale = scale_against_overflow(x, result[3])
+        if scale is None:
+            return result
     s = constant(scale, x)
     x_hat, inv_std, mean, var = quietly(standardize_shifted, x * s, first * s, axes, s * s * eps)
     return x_hat, inv_std * s, mean / s, quietly(operator.truediv, var, s * s)
@@ -64,10 +66,12 @@ def divide_by_rms(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any]:
         return x * inv_rms, inv_rms, square
 
     quietly = operator.call if isinstance(x, Variable) else ieee().run
-    x_hat, inv_rms, square = quietly(divided, x, eps)
-    scale = scale_against_overflow(x, square)
+    scale = scale_on_gpu(x, axes)
     if scale is None:
-        return x_hat, inv_rms
+        x_hat, inv_rms, square = quietly(divided, x, eps)
+        scale = scale_against_overflow(x, square)
+        if scale is None:
+            return x_hat, inv_rms
     s = constant(scale, x)
     x_hat, inv_rms, _ = quietly(divided, x * s, s * s * eps)
     return x_hat, inv_rms * s
@@ -80,15 +84,28 @@ def constant(array: Array, like: Any) -> Any:
 
 def scale_against_overflow(x: Any, var: Any) -> Array | None:
     """For each variance that is not finite although x is, a power of two that mends it, and 1 for
-    the others; None if there is nothing to mend. (A GPU is not asked: it would have to be waited
-    for, and its kernels sum float32 in float64.)"""
+    the others; None if there is nothing to mend."""
     x, var = array_of(x), array_of(var)
-    if type(var) is not np.ndarray or not var.size or var.max() < np.inf:
+    if not var.size or var.max() < np.inf or not np.isfinite(x).all():
         return None
-    if not np.isfinite(x).all():
+    return np.where(np.isfinite(var), 1, power_of_two_down(x)).astype(x.dtype)
+
+
+def scale_on_gpu(x: Any, axes: tuple[int, ...]) -> Array | None:
+    """The same before anything is computed, from the largest |x|; None on the CPU. A GPU would have
+    to be waited for to learn whether there is something to mend: there every x is scaled, nearly
+    always by 1."""
+    x = array_of(x)
+    if type(x) is np.ndarray or not x.size:
         return None
-    down = 0.5 ** (np.finfo(x.dtype).maxexp // 2 + 2)
-    return np.where(np.isfinite(var), 1, down).astype(x.dtype)
+    xp, large = array_module(x), float(np.finfo(x.dtype).max) ** 0.4
+    largest = xp.maximum(x.max(axis=axes, keepdims=True), -x.min(axis=axes, keepdims=True))
+    return xp.where((largest > large) & (largest < np.inf), power_of_two_down(x), 1).astype(x.dtype)
+
+
+def power_of_two_down(x: Array) -> float:
+    """What brings the largest number of x's type to where its square is one, too."""
+    return 0.5 ** (np.finfo(x.dtype).maxexp // 2 + 2)
 
 
 def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) -> None:
