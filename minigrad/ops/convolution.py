@@ -119,6 +119,8 @@ class Convolution(Op):
     (In mathematics this is a cross-correlation: the kernel is not turned round.) LeCun et al.
     (1989), "Backpropagation Applied to Handwritten Zip Code Recognition", section 3.
 
+    ``docs/derivations/convolution.md`` goes more slowly, and shows other ways to look at it.
+
     Kept for backward: X and W. U, which is kh kw times as large as X, is made anew.
     """
 

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 import minigrad.functional as F
-from minigrad import Tensor, ops
+from minigrad import Tensor, nn, ops
 from minigrad.core.autograd import apply
 from minigrad.ops.activation import SIGMOID_CAP
+from minigrad.ops.convolution import Window
 
 Array = np.ndarray[Any, Any]
 Names = SimpleNamespace
@@ -70,7 +71,7 @@ def steps_of(page: Any) -> list[str]:
 
 def derivations(pages: dict[str, Any]) -> list[Any]:
     found = [page for name, page in pages.items() if name.startswith("derivations/")]
-    assert len(found) >= 5
+    assert len(found) >= 6
     return found
 
 
@@ -827,6 +828,201 @@ def test_minigrad_computes_the_whole_page_in_images_too(rng: np.random.Generator
         return leaf.grad.data
 
     same(rows(dx(x, dy)), dx(rows(x), rows(dy)))
+
+
+# ------------------------------------------------------------------------------ convolution
+
+
+@pytest.fixture
+def conv(pages: dict[str, Any]) -> Names:
+    return names_of(pages, "convolution")
+
+
+def by_views(X: Array, K: Array, s: int, p: int, d: int) -> Array:
+    """A convolution by NumPy's windows: another way than the page's loops."""
+    X = np.pad(X, ((0, 0), (0, 0), (p, p), (p, p)))
+    covered = tuple(d * (k - 1) + 1 for k in K.shape[2:])
+    windows = np.lib.stride_tricks.sliding_window_view(X, covered, axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows[:, :, ::s, ::s, ::d, ::d], K)
+
+
+def conv_loss(n: Names, X: Any = None, K: Any = None, b: Any = None) -> float:
+    """sum(dY * Y)"""
+    X, K, b = (given if own is None else own for given, own in ((n.X, X), (n.K, K), (n.b, b)))
+    return float((n.dY * (by_views(X, K, n.s, n.p, n.d) + b[:, None, None])).sum())
+
+
+def test_conv_1(conv: Names) -> None:
+    """Number the pixels of a padded axis, and let NumPy walk over them."""
+    axis = np.arange(-conv.p, conv.H + conv.p)
+    covered = conv.d * (conv.kh - 1) + 1
+    met = np.lib.stride_tricks.sliding_window_view(axis, covered)[:: conv.s, :: conv.d]
+    assert met.tolist() == [[conv.pixel(r, i) for i in range(conv.kh)] for r in range(len(met))]
+
+
+def test_conv_2(conv: Names) -> None:
+    assert conv.Y.shape[2:] == by_views(conv.X, conv.K, conv.s, conv.p, conv.d).shape[2:]
+    met = {conv.pixel(r, i) for r in range(conv.oh) for i in range(conv.kh)}
+    assert conv.H - 1 + conv.p not in met  # "the last rows of a padded image may be met by no tap"
+    assert max(met) + conv.s >= conv.H + conv.p  # one place more would not fit
+
+
+def test_conv_3(conv: Names) -> None:
+    same(conv.Y, by_views(conv.X, conv.K, conv.s, conv.p, conv.d) + conv.b[:, None, None])
+
+
+def test_conv_4(conv: Names) -> None:
+    agree(conv.dK, slope(lambda K: conv_loss(conv, K=K), conv.K))
+
+
+def test_conv_5(conv: Names) -> None:
+    agree(conv.db, slope(lambda b: conv_loss(conv, b=b), conv.b))
+
+
+def test_conv_6(conv: Names) -> None:
+    agree(conv.dX, slope(lambda X: conv_loss(conv, X=X), conv.X))
+    unseen = np.ones(conv.H, bool)
+    unseen[[conv.pixel(r, i) for r in range(conv.oh) for i in range(conv.kh)][1:]] = False
+    assert np.all(conv.dX[:, :, unseen] == 0)  # no output touched
+
+
+def test_conv_7(conv: Names) -> None:
+    same(conv.U, ops.Unfold(window_of(conv)).forward(conv.X))
+
+
+def window_of(n: Names) -> Window:
+    return Window((n.kh, n.kw), (n.s, n.s), (n.p, n.p), (n.d, n.d))
+
+
+def test_conv_8(conv: Names) -> None:
+    same(conv.Y_by_product, conv.Y)
+    op = ops.Convolution(window_of(conv), 1)
+    same(conv.Y_by_product, op.forward(conv.X, conv.K, conv.b))
+
+
+def test_conv_9(conv: Names) -> None:
+    measured = slope(lambda U: (conv.dY_flat * (conv.K_rows @ U)).sum(), conv.U)
+    agree(conv.dU, measured)
+
+
+def test_conv_10(conv: Names) -> None:
+    same(conv.dX_by_fold, conv.dX)
+    same(conv.dX_by_fold, ops.Fold(window_of(conv), (conv.H, conv.W)).forward(conv.dU))
+
+
+def test_conv_11(conv: Names) -> None:
+    same(conv.dK_by_product, conv.dK)
+
+
+def test_conv_12(conv: Names) -> None:
+    leaves = [Tensor(v, requires_grad=True) for v in (conv.X, conv.K, conv.b)]
+    apply(ops.Convolution(window_of(conv), 1), *leaves).backward(Tensor(conv.dY))
+    collapsed = conv.conv_backward(conv.dY, conv.X, conv.K)
+    for leaf, stated, stepwise in zip(leaves, collapsed, (conv.dX, conv.dK, conv.db), strict=True):
+        same(stated, stepwise)
+        assert leaf.grad is not None
+        same(stated, leaf.grad.data)
+    assert ops.Convolution.saves == ("x", "weight")
+
+
+def test_conv_13(conv: Names) -> None:
+    same(conv.copied_then_compared, conv.added_then_compared)
+    assert abs(conv.copied_then_compared) > 0.01
+    columns = conv.fold(conv.unfold(np.ones_like(conv.X)))
+    same(conv.fold(conv.unfold(conv.X)), conv.X * columns)
+    assert columns.min() == 0
+    assert columns.max() > 1
+
+
+def test_conv_14(conv: Names) -> None:
+    n = conv
+    agree(n.dX_dense, slope(lambda X: (n.dense * by_views(X, n.K, 1, n.p, n.d)).sum(), n.X))
+
+
+def test_conv_15(conv: Names) -> None:
+    same(conv.dK_as_convolution, conv.dK)
+
+
+def test_conv_16(conv: Names) -> None:
+    flat = conv.X.reshape(conv.N, -1) @ conv.M.T
+    same(flat.reshape(conv.Y.shape) + conv.b[:, None, None], conv.Y)
+    same(conv.dX_by_matrix, conv.dX)
+    assert (conv.M != 0).sum(axis=1).max() <= conv.C * conv.kh * conv.kw
+    for o, rows in enumerate(conv.M.reshape(conv.O, -1, conv.M.shape[1])):
+        assert set(rows[rows != 0]) <= set(conv.K[o].ravel())
+
+
+def test_conv_17(conv: Names) -> None:
+    assert np.all(conv.spot[:, :, -conv.s :] == 0)  # nothing is lost at the border
+    same(conv.Y_spot, by_views(conv.spot, conv.K, conv.s, conv.p, conv.d))
+    assert np.abs(conv.Y_spot).max() > 0.1
+    # A row is compared if all that its kernel met before the shift is in the image: none is lost.
+    same(conv.Y_shifted[:, :, 1:], conv.Y_spot[:, :, :-1])
+
+
+def test_conv_18(conv: Names) -> None:
+    one = by_views(conv.X, conv.K_one[:, :, None, None], 1, 0, 1)
+    same(conv.Y_one, one + conv.b[:, None, None])
+
+
+def test_conv_19(conv: Names) -> None:
+    options = {"stride": conv.s, "padding": conv.p, "dilation": conv.d}
+    grouped = F.conv2d(Tensor(conv.X_even), Tensor(conv.K_group), None, groups=conv.G, **options)
+    same(grouped.data, by_views(conv.X_even, conv.K_full, conv.s, conv.p, conv.d))
+
+
+def test_conv_20(conv: Names, rng: np.random.Generator) -> None:
+    X = rng.normal(size=conv.X.shape)
+    X /= np.sqrt((X**2).mean())
+    draws = rng.uniform(-1, 1, size=(4000, conv.C, 3, 2))  # of variance 1/3
+    Y = by_views(X, draws, 1, 0, 1)
+    assert Y.var() == pytest.approx(conv.fan_in / 3, rel=0.2)  # few places, and pixels not alike
+    bound = np.abs(nn.Conv2d(conv.C, 300, (conv.kh, conv.kw)).weight.data).max()
+    assert 0.99 * conv.fan_in**-0.5 < bound <= conv.fan_in**-0.5  # what nn.Conv2d draws within
+
+
+def test_pool_1(conv: Names) -> None:
+    n = conv
+
+    def mean(X: Array) -> Array:
+        kernel = np.einsum("oc,ij->ocij", np.eye(n.C), np.full((n.kh, n.kw), 1 / (n.kh * n.kw)))
+        return by_views(X, kernel, n.s, n.p, n.d).reshape(n.N, n.C, -1)
+
+    same(n.Y_mean, mean(n.X))
+    agree(n.dX_mean, slope(lambda X: (n.dY_pool * mean(X)).sum(), n.X))
+
+
+def test_pool_2(conv: Names) -> None:
+    n = conv
+
+    def largest(X: Array) -> Any:
+        X = np.pad(X, ((0, 0), (0, 0), (n.p, n.p), (n.p, n.p)))
+        covered = (n.d * (n.kh - 1) + 1, n.d * (n.kw - 1) + 1)
+        seen = np.lib.stride_tricks.sliding_window_view(X, covered, axis=(2, 3))
+        return seen[:, :, :: n.s, :: n.s, :: n.d, :: n.d].max(axis=(4, 5)).reshape(n.N, n.C, -1)
+
+    agree(n.dX_max, slope(lambda X: (n.dY_pool * largest(X)).sum(), n.X))
+
+
+def test_the_steps_in_the_docstring_of_convolution_are_those_of_the_page(conv: Names) -> None:
+    """Its three products, read as formulas: a space between two names is a product."""
+    doc = inspect.getdoc(ops.Convolution) or ""
+    found = re.findall(r"(?:=>|:) +(d[UXW]) = (.*?)(?:, summed over .*)?$", doc, re.M)
+    W, dY, U = conv.K_rows, conv.dY_flat, conv.U
+
+    def transposed(v: Array) -> Array:
+        return v.swapaxes(-1, -2)
+
+    values = {"W": W, "dY": dY, "U": U, "dU": conv.dU, "fold": conv.fold}
+    stated = {}
+    for name, formula in found:
+        product = re.sub(r"(\w+)\^T", r"transposed(\1)", formula)
+        product = re.sub(r"(?<=[\w)]) +(?=[\w(])", " @ ", product)
+        stated[name] = eval(product, {"transposed": transposed, **values})
+    assert list(stated) == ["dU", "dX", "dW"]
+    same(stated["dU"], conv.dU)
+    same(stated["dX"], conv.dX)
+    same(stated["dW"].sum(axis=0).reshape(conv.K.shape), conv.dK)
 
 
 # ------------------------------------------------------------------------ vanishing gradients
