@@ -3,7 +3,6 @@
 from typing import Any, TypeAlias
 
 from .. import ops
-from ..backend import array_module, on_device_of
 from ..core.autograd import apply
 from ..ops.convolution import Pair, Window
 from ..tensor import Tensor
@@ -125,13 +124,13 @@ def max_pool2d(
     padding: Lengths = 0,
     dilation: Lengths = 1,
 ) -> Tensor:
-    """The largest pixel under the kernel, channel by channel; where several are, they share the
+    """The largest pixel under the kernel, channel by channel; where several are, the first gets the
     gradient. ``stride`` is the kernel's size by default.   (N, C, H, W)  ->  (N, C, oh, ow)
 
     Raises: as ``conv2d`` does, and ValueError if the padding is more than half of the kernel.
     """
-    columns, shape = _pooled("max_pool2d", input, kernel_size, stride, padding, dilation, -_INF)
-    return columns.amax(2).reshape(shape)
+    window = _pooling("max_pool2d", input, kernel_size, stride, padding, dilation)
+    return apply(ops.MaxPool(window), input)
 
 
 def avg_pool2d(
@@ -142,37 +141,28 @@ def avg_pool2d(
 
     Raises: as ``max_pool2d`` does.
     """
-    columns, shape = _pooled("avg_pool2d", input, kernel_size, stride, padding, 1, 0.0)
-    return columns.mean(2).reshape(shape)
+    window = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1)
+    n, c, *size = input.shape
+    columns = apply(ops.Unfold(window), input).reshape(
+        n, c, window.kernel[0] * window.kernel[1], -1
+    )
+    return columns.mean(2).reshape(n, c, *window.out(tuple(size)))
 
 
-_INF = float("inf")
-
-
-def _pooled(
+def _pooling(
     name: str,
     input: Tensor,
     kernel_size: Lengths,
     stride: Lengths | None,
     padding: Lengths,
     dilation: Lengths,
-    outside: float,
-) -> tuple[Tensor, tuple[int, ...]]:
-    """The pixels under the kernel, (N, C, kh kw, places), and the shape of what they become."""
+) -> Window:
     floating(input, name)
     _check_images(name, input)
     kernel, pads = _pair(name, kernel_size), _pair(name, padding)
     if any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
         raise ValueError(f"{name}: padding is {pads}, expected at most half of the kernel {kernel}")
-    window = _window(name, input, kernel, kernel if stride is None else stride, pads, dilation)
-    n, c, *size = input.shape
-    columns = apply(ops.Unfold(window), input).reshape(n, c, kernel[0] * kernel[1], -1)
-    if outside and any(pads):  # the padding of Unfold is 0, which may be larger than all pixels
-        with on_device_of(input.array):
-            ones = Tensor.from_array(array_module(input.array).ones_like(input.array))
-        inside = apply(ops.Unfold(window), ones)
-        columns = columns.where(inside.reshape(columns.shape) == 1, outside)
-    return columns, (n, c, *window.out(tuple(size)))
+    return _window(name, input, kernel, kernel if stride is None else stride, pads, dilation)
 
 
 def _pair(name: str, value: Any) -> Pair:

@@ -10,8 +10,11 @@ from typing import Any
 from ..backend import Array, array_module
 from ..core.autograd import call_op
 from ..core.op import Op
+from ..core.variable import array_of
+from .selection import masked
+from .standardize import constant
 
-__all__ = ["Convolution", "Fold", "Unfold", "Window"]
+__all__ = ["Convolution", "Fold", "MaxPool", "Unfold", "Window"]
 
 Pair = tuple[int, int]
 
@@ -156,3 +159,47 @@ class Convolution(Op):
             per_sample = dy @ self.columns(x).swapaxes(-1, -2)  # (N, G, O/G, C/G kh kw)
             dw = per_sample.sum(axis=0).reshape(weight.shape)
         return (dx, dw) if bias is None else (dx, dw, grad.sum(axis=(0, 2, 3)))
+
+
+class MaxPool(Op):
+    """y = the largest pixel under the window, channel by channel.   (N, C, H, W) -> (N, C, oh, ow)
+
+    1. Only the largest pixel reaches y, with the factor 1: in the window's column of ``Unfold``,
+       du_k = dy for the tap k that won, 0 for the others.
+    2. A pixel may win at several places:   dx = fold(du)
+
+    The padding is minus infinity, so that it never wins against a pixel. Where several pixels are
+    largest the first wins, as in PyTorch; after a ReLU this is frequent. A NaN wins over numbers.
+
+    Kept for backward: x; and which tap won, which has no gradient.
+    """
+
+    saves = ("x",)
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+
+    def largest(self, x: Array) -> tuple[Array, Array]:
+        """At each place the largest pixel, and the number of the tap that meets it."""
+        xp, (ph, pw) = array_module(x), self.window.padding
+        edges = ((0, 0), (0, 0), (ph, ph), (pw, pw))
+        padded = xp.pad(x, edges, constant_values=-xp.inf) if ph or pw else x
+        shape = (*x.shape[:2], *self.window.out(x.shape[2:]))
+        y, winner = xp.full(shape, -xp.inf, x.dtype), xp.zeros(shape, "int32")
+        for tap, (_, _, rows, columns) in enumerate(self.window.taps(x.shape[2:])):
+            pixel = padded[:, :, rows, columns]
+            wins = (pixel > y) | (pixel != pixel)
+            y, winner = xp.where(wins, pixel, y), xp.where(wins, tap, winner)
+        return y, winner
+
+    def forward(self, x: Array) -> Array:
+        return self.cached(self.largest, x)[0]
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Any:
+        _, winner = self.cached(self.largest, array_of(x))
+        (n, c, oh, ow), (kh, kw) = grad.shape, self.window.kernel
+        taps = array_module(winner).arange(kh * kw).reshape((kh * kw, 1, 1))
+        wins = constant(winner[:, :, None] == taps, grad)  # (N, C, taps, oh, ow)
+        du = masked(wins, grad.reshape((n, c, 1, oh, ow)))
+        du = du.reshape((n, c * kh * kw, oh * ow))
+        return call_op(Fold(self.window, tuple(x.shape[2:])), du)

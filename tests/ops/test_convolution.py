@@ -129,6 +129,39 @@ def test_pooling(kernel, stride, padding, rng, check):
         check(lambda t, f=function: f(t, kernel, stride, padding), x)
 
 
+def test_the_first_of_several_largest_pixels_gets_the_gradient():
+    """After a ReLU whole windows are 0."""
+    image = [
+        [0.0, 0.0, 2.0, 1.0],
+        [0.0, 0.0, 2.0, 2.0],
+        [-1.0, 3.0, 0.5, 7.0],
+        [3.0, 3.0, 7.0, 7.0],
+    ]
+    x = mg.tensor([[image]], requires_grad=True)
+    y = F.max_pool2d(x, 2)
+    y.backward(mg.tensor([[[[0.3, -1.2], [0.8, 2.5]]]]))
+    assert y.tolist() == [[[[0.0, 2.0], [3.0, 7.0]]]]
+    where = np.zeros((4, 4), np.float32)
+    where[0, 0], where[0, 2], where[2, 1], where[2, 3] = 0.3, -1.2, 0.8, 2.5
+    np.testing.assert_array_equal(x.grad.numpy()[0, 0], where)
+
+
+def test_a_pixel_that_is_not_a_number_wins():
+    x = mg.tensor([[[[1.0, float("nan"), 2.0, 3.0]]]], requires_grad=True)
+    y = F.max_pool2d(x, (1, 2))
+    y.backward(mg.tensor([[[[0.7, -0.4]]]]))
+    np.testing.assert_array_equal(y.detach().numpy(), [[[[np.nan, 3.0]]]])
+    np.testing.assert_allclose(x.grad.numpy(), [[[[0.0, 0.7, 0.0, -0.4]]]], rtol=1e-7)
+
+
+def test_a_window_of_padding_alone_has_no_largest_pixel():
+    x = mg.tensor([[[[1.5]]]], requires_grad=True)
+    y = F.max_pool2d(x, 2, 1, padding=1, dilation=2)
+    y.sum().backward()
+    assert y.tolist() == [[[[-np.inf]]]]
+    assert x.grad.tolist() == [[[[0.0]]]]
+
+
 def images(*shape):
     return mg.ones(*shape)
 
