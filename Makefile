@@ -34,8 +34,10 @@ N := 4
 distributed: $(VENV)/.installed-mpi
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/mpiexec -n $(N) $(BIN)/python examples/distributed.py $(ARGS)
 
+# A process for each core; WORKERS=0 runs the tests in one, which a debugger needs.
+WORKERS := auto
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # Each in an environment of its own. The oldest versions go to pip as constraints.
 oldest:
