@@ -24,7 +24,6 @@ from .backend import (
     set_float32_matmul_precision,
     set_rng_state,
 )
-from .checkpoint import load, save
 from .core.autograd import grad
 from .core.execute import use_kernels
 from .core.gradmode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -48,6 +47,8 @@ from .derivatives import hessian, hvp, jacobian, jvp, vjp
 from .dtypes import bool as bool
 from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .functional import *
+from .recompute import checkpoint, checkpoint_sequential
+from .serialization import load, save
 from .tensor import Tensor, tensor
 
 __version__ = "0.1.0"
@@ -99,6 +100,8 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
     "use_kernels",
+    "checkpoint",
+    "checkpoint_sequential",
     "hessian",
     "hvp",
     "jacobian",

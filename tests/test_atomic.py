@@ -17,7 +17,7 @@ import pytest
 import minigrad as mg
 from minigrad import atomic
 from minigrad.atomic import write_whole
-from minigrad.checkpoint import load, save
+from minigrad.serialization import load, save
 
 posix = pytest.mark.skipif(os.name != "posix", reason="asks for what POSIX promises")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,16 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 def default_generator() -> np.random.Generator:
     """The generator that ``manual_seed`` starts; unseeded, it starts anywhere."""
-    global _generator
     tell(
         "leaves_the_step",
         "draws random numbers on the host",
         "draw before the step, and give it what was drawn as an input (dropout cannot be captured)",
     )
+    return _started()
+
+
+def _started() -> np.random.Generator:
+    global _generator
     if _generator is None:  # made when first asked for: importing numpy.random takes a while
         _generator = np.random.default_rng()
     return _generator
@@ -37,7 +43,19 @@ def default_generator() -> np.random.Generator:
 def get_rng_state() -> dict[str, Any]:
     """The state of the generator, to be put back by ``set_rng_state``: numbers in a dict, which
     ``mg.save`` can write."""
-    return dict(default_generator().bit_generator.state)
+    return dict(_started().bit_generator.state)
+
+
+@contextmanager
+def drawing_again(state: dict[str, Any]) -> Iterator[None]:
+    """Within it the generator draws from ``state`` on; afterwards it goes on where it was."""
+    bits = _started().bit_generator
+    before = bits.state
+    try:
+        bits.state = state
+        yield
+    finally:
+        bits.state = before
 
 
 def set_rng_state(state: dict[str, Any]) -> None:

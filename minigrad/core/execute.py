@@ -25,6 +25,7 @@ import numpy as np
 from ..backend import Array, array_module, make_current, on_device_of
 from ..events import tell
 from . import guard
+from .gradmode import recomputing
 from .op import Op
 
 Kernel = Callable[..., Any]
@@ -124,7 +125,10 @@ def _backward_elsewhere(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
 
 
 def in_place(rule: Callable[..., None], *arguments: Any) -> None:
-    """Run a rule that changes its first argument in place, an array: its kernel, or itself."""
+    """Run a rule that changes its first argument in place, an array: its kernel, or itself. Where a
+    part of the model runs for the second time, the first has done it."""
+    if recomputing.get():
+        return
     array = arguments[0]
     kernel = (numpy_in_place if type(array) is np.ndarray else cupy_in_place).get(rule)
     with on_device_of(array):

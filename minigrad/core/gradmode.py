@@ -13,6 +13,9 @@ grad_mode = ContextVar("grad_mode", default=True)
 """True if operations are recorded. Every thread and every task of asyncio has a value of its own;
 a task starts with that of the code which created it."""
 
+recomputing = ContextVar("recomputing", default=False)
+"""True while a backward pass runs a part of the model again (``mg.checkpoint``)."""
+
 
 class _Within(ContextDecorator):
     """What the three have in common: a mode within, and the one before afterwards."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import checkpoint, nn, optim
+from minigrad import nn, optim
 from minigrad.backend import default_device
 from minigrad.nn.fuse import LinearBatchNormSigmoid
 from tests.devices import cuda, device, emulated, strict
@@ -218,8 +218,8 @@ def test_checkpoints_move_both_ways(tmp_path, rng: np.random.Generator) -> None:
         (trained, nn.fuse(network().double())),
         (nn.fuse(trained), network().double()),
     ):
-        checkpoint.save(source.state_dict(), tmp_path / "model.npz")
-        target.load_state_dict(checkpoint.load(tmp_path / "model.npz"))
+        mg.save(source.state_dict(), tmp_path / "model.npz")
+        target.load_state_dict(mg.load(tmp_path / "model.npz"))
         assert list(source.state_dict()) == list(target.state_dict())
         np.testing.assert_allclose(
             target.eval()(x).detach().numpy(), source.eval()(x).detach().numpy(), rtol=1e-12

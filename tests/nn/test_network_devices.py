@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import checkpoint, nn, optim
+from minigrad import nn, optim
 from tests.devices import cuda, device, strict
 from tests.strict_cupy.stand_in import no_sync
 
@@ -76,18 +76,18 @@ def test_a_model_in_training_moves_with_its_optimiser(device: str, tmp_path, mak
     optimizer = make(model.parameters())
     train(model, optimizer, "cpu")
     state = {"model": model.state_dict(), "optim": optimizer.state_dict()}
-    checkpoint.save(state, tmp_path / "run.npz")
+    mg.save(state, tmp_path / "run.npz")
     mg.manual_seed(6)
     expected = train(model, optimizer, "cpu")
 
     there = network().double().to(device)
     its_optimizer = make(there.parameters())
-    state = checkpoint.load(tmp_path / "run.npz")
+    state = mg.load(tmp_path / "run.npz")
     there.load_state_dict(state["model"])
     its_optimizer.load_state_dict(state["optim"])
     mg.manual_seed(6)
     np.testing.assert_allclose(train(there, its_optimizer, device), expected, rtol=1e-8)
-    checkpoint.save(its_optimizer.state_dict(), tmp_path / "back.npz")
+    mg.save(its_optimizer.state_dict(), tmp_path / "back.npz")
 
 
 def test_gradients_move_with_the_model(strict: str) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import checkpoint, nn, optim
-from minigrad.checkpoint import load, save
+from minigrad import nn, optim, serialization
+from minigrad.serialization import load, save
 
 ENDINGS = [".npz", ".safetensors"]
 endings = pytest.mark.parametrize("ending", ENDINGS)
@@ -131,9 +131,9 @@ def test_numpy_reads_a_state_dict_under_its_own_names(tmp_path: Path) -> None:
     model = nn.Linear(3, 2)
     save(model.state_dict(), tmp_path / "m.npz")
     with np.load(tmp_path / "m.npz", allow_pickle=False) as archive:
-        assert set(archive.files) == {"weight", "bias", checkpoint.STRUCTURE}
+        assert set(archive.files) == {"weight", "bias", serialization.STRUCTURE}
         np.testing.assert_array_equal(archive["weight"], model.weight.detach().numpy())
-        assert json.loads(str(archive[checkpoint.STRUCTURE]))
+        assert json.loads(str(archive[serialization.STRUCTURE]))
 
 
 def test_a_file_that_numpy_wrote_is_a_state_dict(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_files_of_another_kind_are_errors(tmp_path: Path) -> None:
         np.save(file, np.ones(3))
     with pytest.raises(ValueError, match="damaged or no checkpoint"):
         load(path)
-    np.savez(path, **{checkpoint.STRUCTURE: np.array('{"surprise": 1}')})
+    np.savez(path, **{serialization.STRUCTURE: np.array('{"surprise": 1}')})
     with pytest.raises(ValueError, match="unknown kind 'surprise'"):
         load(path)
 
