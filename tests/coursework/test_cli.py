@@ -100,8 +100,8 @@ def test_no_handed_out_file_holds_a_solution(hw):
 def test_untouched_stubs_give_zero_points_and_say_so(hw, capsys):
     assert cli.main(["check", str(hw)]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert out.count("not implemented yet") == len(COURSE.tasks) == 11
-    assert "0 / 100" in out
+    assert out.count("not implemented yet") == len(COURSE.tasks) == 12
+    assert "0 / 114" in out
 
 
 def test_the_solution_gives_full_points_and_its_own_figure(tmp_path, capsys):
@@ -109,7 +109,7 @@ def test_the_solution_gives_full_points_and_its_own_figure(tmp_path, capsys):
     solve(tmp_path, *(p.name for p in SOLUTION.glob("*.py")))
     assert cli.main(["check", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "100 / 100" in out
+    assert "114 / 114" in out
     rows = [line.split() for line in out.splitlines() if line.strip()[:1].isdigit()]
     layers = {int(r[0]): (float(r[1]), float(r[2])) for r in rows if len(r) == 3}
     assert layers[1][0] < 1e-9 * layers[20][0]
@@ -162,7 +162,7 @@ def test_what_a_file_prints_is_shown(hw, capsys):
     ("arguments", "said"),
     [
         (["check", "nowhere"], "there is no folder"),
-        (["check", "--task", "12"], "there is no task 12; there are 1, 2"),
+        (["check", "--task", "13"], "there is no task 13; there are 1, 2"),
         (["check", "other.py"], "no task is written in other.py; the files are sigmoid.py"),
         (["grade", "nowhere"], "there is no folder"),
         (["check", "--tasks", "nowhere.toml"], "nowhere.toml"),

@@ -26,6 +26,7 @@ QUESTIONS_OF = {
     "walk": ["backpropagate"],
     "operation": ["RMSNorm", "RMSNorm_twice"],
     "finale": ["network_normalised"],
+    "convolution": ["conv2d", "conv2d_backward"],
 }
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STEP = re.compile(r"\b(?:sig|lin|ce|bn)-\d+\b")
+STEP = re.compile(r"\b(?:sig|lin|ce|bn|conv)-\d+\b")
 
 
 def test_steps_that_are_named_are_anchors_of_the_pages() -> None:
@@ -12,7 +12,7 @@ def test_steps_that_are_named_are_anchors_of_the_pages() -> None:
     anchors = {name for page in pages for name in re.findall(r'<a id="([a-z]+-\d+)">', page)}
     sources = (ROOT / "minigrad/coursework/questions").glob("*.py")
     named = {step for path in sources for step in STEP.findall(path.read_text(encoding="utf-8"))}
-    assert {"sig-4", "lin-5", "lin-6", "ce-5"} <= named
+    assert {"sig-4", "lin-5", "lin-6", "ce-5", "conv-10"} <= named
     assert named <= anchors
 
 

@@ -389,6 +389,56 @@ def with_leaves_left_out_of_the_calls(root, seed, parents, pull_back):
     return grads
 
 
+# ------------------------------------------------------------------------------------ convolution
+
+
+@variant("conv2d")
+def tap_by_tap(x, weight, bias, stride, padding):
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    oh, ow = ((n - k) // stride + 1 for n, k in zip(x.shape[2:], weight.shape[2:], strict=True))
+    y = np.zeros((len(x), len(weight), oh, ow)) + bias[:, None, None]
+    for i, j in np.ndindex(weight.shape[2:]):
+        pixels = x[:, :, i : i + stride * oh : stride, j : j + stride * ow : stride]
+        y += np.tensordot(weight[:, :, i, j], pixels, (1, 1)).swapaxes(0, 1)
+    return y
+
+
+@variant("conv2d_backward")
+def by_a_convolution_with_the_turned_kernel(dy, x, weight, stride, padding):
+    """dy with zeros between its rows and around them, then conv-14 and conv-15."""
+    (n, o, oh, ow), (h, w), (kh, kw) = dy.shape, x.shape[2:], weight.shape[2:]
+    spread = np.zeros((n, o, h + 2 * padding - kh + 1, w + 2 * padding - kw + 1))
+    spread[:, :, : stride * oh : stride, : stride * ow : stride] = dy
+    turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+    dx = tap_by_tap_full(np.pad(spread, ((0, 0), (0, 0), (kh - 1,) * 2, (kw - 1,) * 2)), turned)
+    images = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dweight = tap_by_tap_full(images.swapaxes(0, 1), spread.swapaxes(0, 1)).swapaxes(0, 1)
+    return dx[:, :, padding : padding + h, padding : padding + w], dweight, dy.sum((0, 2, 3))
+
+
+def tap_by_tap_full(x, weight):
+    return tap_by_tap(x, weight, np.zeros(len(weight)), 1, 0)
+
+
+@variant("conv2d_backward")
+def by_columns_in_single_precision(dy, x, weight, stride, padding):
+    dy, x, weight = single(dy, x, weight)
+    (n, c), (o, _, kh, kw), (oh, ow) = x.shape[:2], weight.shape, dy.shape[2:]
+    places = np.arange((x.shape[2] + 2 * padding) * (x.shape[3] + 2 * padding))
+    places = places.reshape(x.shape[2] + 2 * padding, -1)
+    seen = np.lib.stride_tricks.sliding_window_view(places, (kh, kw))[::stride, ::stride]
+    seen = seen.reshape(oh * ow, kh * kw)
+    flat = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding))).reshape(n, c, -1)
+    dy_flat = dy.reshape(n, o, -1)
+    dweight = np.einsum("nol,nclk->ock", dy_flat, flat[:, :, seen]).reshape(weight.shape)
+    back = np.einsum("nol,ock->nclk", dy_flat, weight.reshape(o, c, -1))
+    total = np.zeros_like(flat)
+    np.add.at(total, (slice(None), slice(None), seen), back)
+    total = total.reshape(n, c, *places.shape)
+    end = total.shape[2] - padding, total.shape[3] - padding
+    return total[:, :, padding : end[0], padding : end[1]], dweight, dy.sum((0, 2, 3))
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(("question", "function"), VARIANTS)
 def test_a_right_answer_is_not_accused(kit, question, function, seed):
@@ -403,7 +453,7 @@ def test_a_right_answer_is_not_accused(kit, question, function, seed):
         "softmax_cross_entropy", "softmax_cross_entropy_backward", "batch_norm_train",
         "batch_norm_eval", "batch_norm_steps", "batch_norm_backward", "batch_norm_eval_backward",
         "sgd_step", "topological_order", "backpropagate", "RMSNorm", "RMSNorm_twice",
-        "network_plain", "network_normalised",
+        "network_plain", "network_normalised", "conv2d", "conv2d_backward",
     ],
 )  # fmt: skip
 def test_both_solutions_are_right(kit, question, style):

@@ -5,6 +5,7 @@ from . import (
     batchnorm_backward,
     batchnorm_eval,
     batchnorm_steps,
+    convolution,
     cross_entropy,
     finale,
     linear,
@@ -31,6 +32,7 @@ QUESTIONS: dict[str, Question] = {
         walk,
         operation,
         finale,
+        convolution,
     )
     for question in module.QUESTIONS
 }
