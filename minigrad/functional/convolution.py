@@ -1,8 +1,10 @@
-"""Convolutions and pooling of images (N, C, H, W) and of series (N, C, L)."""
+"""Convolutions and pooling of images (N, C, H, W) and of series (N, C, L); a single one without N
+is taken, too."""
 
 from typing import Any, TypeAlias
 
 from .. import ops
+from ..backend import array_module, on_device_of
 from ..core.autograd import apply
 from ..ops.convolution import Pair, Window
 from ..tensor import Tensor
@@ -18,14 +20,17 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Lengths = 1,
-    padding: Lengths = 0,
+    padding: Lengths | str = 0,
     dilation: Lengths = 1,
     groups: int = 1,
 ) -> Tensor:
     """The kernel ``weight`` at every place of the images.
 
-    input: (N, C, H, W), weight: (O, C / groups, kh, kw), bias: (O,)  ->  (N, O, oh, ow), with
+    input: (N, C, H, W) or (C, H, W), weight: (O, C / groups, kh, kw), bias: (O,)
+    ->  (N, O, oh, ow), with
     oh = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and ow likewise.
+    ``padding="valid"`` is 0; ``"same"`` is as much as leaves the size as it is, where the stride is
+    1; of an odd number, the larger part comes after the image.
 
     Raises:
         TypeError: an argument is no Tensor, or the input is not floating.
@@ -34,10 +39,17 @@ def conv2d(
     """
     floating(input, "conv2d")
     expect_tensors("conv2d", ("bias",), weight=weight, bias=bias)
+    if input.ndim == 3:
+        one = input.unsqueeze(0)
+        return conv2d(one, weight, bias, stride, padding, dilation, groups).squeeze(0)
     _check_images("conv2d", input)
     if weight.ndim != 4:
         raise ValueError(f"conv2d: weight has shape {weight.shape}, expected (O, C/groups, kh, kw)")
     kernel = (weight.shape[2], weight.shape[3])
+    if isinstance(padding, str):
+        padding, odd = _named_padding(padding, kernel, _pair("conv2d", stride), dilation)
+        y = conv2d(input, weight, bias, stride, padding, dilation, groups)
+        return y[:, :, odd[0] :, odd[1] :]
     window = _window("conv2d", input, kernel, stride, padding, dilation)
     _check_channels("conv2d", input, weight, bias, groups)
     op = ops.Convolution(window, groups)
@@ -49,17 +61,20 @@ def conv1d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int = 1,
-    padding: int = 0,
+    padding: int | str = 0,
     dilation: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """``conv2d`` of images of one row.   input: (N, C, L), weight: (O, C / groups, k), bias: (O,)
-    ->  (N, O, l)
+    """``conv2d`` of images of one row.   input: (N, C, L) or (C, L),
+    weight: (O, C / groups, k), bias: (O,)  ->  (N, O, l)
 
     Raises: as ``conv2d`` does.
     """
     floating(input, "conv1d")
     expect_tensors("conv1d", ("bias",), weight=weight, bias=bias)
+    if input.ndim == 2:
+        one = input.unsqueeze(0)
+        return conv1d(one, weight, bias, stride, padding, dilation, groups).squeeze(0)
     for what, tensor, form in (
         ("input", input, "(N, C, L)"),
         ("weight", weight, "(O, C/groups, k)"),
@@ -68,7 +83,8 @@ def conv1d(
             raise ValueError(f"conv1d: {what} has shape {tensor.shape}, expected {form}")
     _check_channels("conv1d", input, weight, bias, groups)
     row, kernel = input.unsqueeze(2), weight.unsqueeze(2)
-    y = conv2d(row, kernel, bias, (1, stride), (0, padding), (1, dilation), groups)
+    pads = padding if isinstance(padding, str) else (0, padding)
+    y = conv2d(row, kernel, bias, (1, stride), pads, (1, dilation), groups)
     return y.squeeze(2)
 
 
@@ -84,6 +100,8 @@ def unfold(
     Raises: as ``conv2d`` does.
     """
     floating(input, "unfold")
+    if input.ndim == 3:
+        return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
     _check_images("unfold", input)
     window = _window("unfold", input, _pair("unfold", kernel_size), stride, padding, dilation)
     return apply(ops.Unfold(window), input)
@@ -129,24 +147,50 @@ def max_pool2d(
 
     Raises: as ``conv2d`` does, and ValueError if the padding is more than half of the kernel.
     """
+    floating(input, "max_pool2d")
+    if input.ndim == 3:
+        return max_pool2d(input.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
     window = _pooling("max_pool2d", input, kernel_size, stride, padding, dilation)
     return apply(ops.MaxPool(window), input)
 
 
 def avg_pool2d(
-    input: Tensor, kernel_size: Lengths, stride: Lengths | None = None, padding: Lengths = 0
+    input: Tensor,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Lengths = 0,
+    *,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of the pixels under the kernel, channel by channel; the padding counts as zeros.
-    ``stride`` is the kernel's size by default.   (N, C, H, W)  ->  (N, C, oh, ow)
+    """The mean of the pixels under the kernel, channel by channel. ``stride`` is the kernel's size
+    by default.   (N, C, H, W)  ->  (N, C, oh, ow)
 
-    Raises: as ``max_pool2d`` does.
+    Args:
+        input, kernel_size, stride, padding: as of ``max_pool2d``.
+        count_include_pad: count the padding as pixels that are 0; else it is left out of the mean.
+        divisor_override: divide the sum of the pixels by this number instead of by their number.
+
+    Raises: as ``max_pool2d`` does, and ValueError if ``divisor_override`` is 0.
     """
+    floating(input, "avg_pool2d")
+    if divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override is 0, expected another number")
+    if input.ndim == 3:
+        options = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+        one = input.unsqueeze(0)
+        return avg_pool2d(one, kernel_size, stride, padding, **options).squeeze(0)
     window = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1)
     n, c, *size = input.shape
     columns = apply(ops.Unfold(window), input).reshape(
         n, c, window.kernel[0] * window.kernel[1], -1
     )
-    return columns.mean(2).reshape(n, c, *window.out(tuple(size)))
+    divisor: Any = divisor_override or columns.shape[2]
+    if divisor_override is None and not count_include_pad:
+        with on_device_of(input.array):
+            image = array_module(input.array).ones((1, 1, *size), input.dtype)
+        divisor = apply(ops.Unfold(window), Tensor.from_array(image)).sum(1)
+    return (columns.sum(2) / divisor).reshape(n, c, *window.out(tuple(size)))
 
 
 def _pooling(
@@ -157,7 +201,6 @@ def _pooling(
     padding: Lengths,
     dilation: Lengths,
 ) -> Window:
-    floating(input, name)
     _check_images(name, input)
     kernel, pads = _pair(name, kernel_size), _pair(name, padding)
     if any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
@@ -171,6 +214,20 @@ def _pair(name: str, value: Any) -> Pair:
     if len(pair) != 2 or not all(isinstance(n, int) for n in pair):
         raise ValueError(f"{name}: got {value!r}, expected a number or two, for height and width")
     return pair
+
+
+def _named_padding(name: str, kernel: Pair, stride: Pair, dilation: Lengths) -> tuple[Pair, Pair]:
+    """The padding that ``name`` stands for, on both sides; and how many places at the beginning are
+    too many along each axis, because less belongs there."""
+    if name not in ("same", "valid"):
+        raise ValueError(f"conv2d: padding is {name!r}, expected a number, 'same' or 'valid'")
+    if name == "valid":
+        return (0, 0), (0, 0)
+    if stride != (1, 1):
+        raise ValueError(f"conv2d: padding='same' is for stride 1, but stride is {stride}")
+    (kh, kw), (dh, dw) = kernel, _pair("conv2d", dilation)
+    rows, columns = dh * (kh - 1), dw * (kw - 1)  # of padding in all
+    return (-(-rows // 2), -(-columns // 2)), (rows % 2, columns % 2)
 
 
 def _window(
@@ -195,7 +252,9 @@ def _window(
 
 def _check_images(name: str, input: Tensor) -> None:
     if input.ndim != 4:
-        raise ValueError(f"{name}: input has shape {input.shape}, expected (N, C, H, W)")
+        raise ValueError(
+            f"{name}: input has shape {input.shape}, expected (N, C, H, W) or (C, H, W)"
+        )
 
 
 def _check_channels(

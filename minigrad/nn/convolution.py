@@ -42,6 +42,10 @@ class _Convolution(Module):
         one = isinstance(kernel_size, int)
         self.kernel_size = (kernel_size,) * self.axes if one else tuple(kernel_size)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(
+                f"{name}: padding is {padding!r}, expected a number, 'same' or 'valid'"
+            )
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = new_parameter(shape, device, dtype)
         self.register_parameter(
@@ -58,7 +62,7 @@ class _Convolution(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"stride={self.stride}, padding={self.padding!r}, dilation={self.dilation}, "
             f"groups={self.groups}, bias={self.bias is not None}"
         )
 
@@ -68,7 +72,8 @@ class Conv2d(_Convolution):
 
     Args:
         in_channels, out_channels: of the images that come and go.
-        kernel_size, stride, padding, dilation: one number, or one for height and one for width.
+        kernel_size, stride, padding, dilation: one number, or one for height and one for width;
+            ``padding`` also ``"same"`` or ``"valid"``.
         groups: how many groups of channels are convolved by themselves.
         bias: whether a number is added to each output channel.
         device, dtype: of the parameters; float32 by default.
@@ -124,14 +129,28 @@ class AvgPool2d(Module):
     """The mean of the pixels under a kernel; see ``F.avg_pool2d`` for arguments and errors."""
 
     def __init__(
-        self, kernel_size: Lengths, stride: Lengths | None = None, padding: Lengths = 0
+        self,
+        kernel_size: Lengths,
+        stride: Lengths | None = None,
+        padding: Lengths = 0,
+        *,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> None:
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding = padding
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding)
+        return F.avg_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            count_include_pad=self.count_include_pad,
+            divisor_override=self.divisor_override,
+        )
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

@@ -106,6 +106,53 @@ def test_series(rng, check):
     check(lambda *t: F.conv1d(*t, **options), x, w, b)
 
 
+@pytest.mark.parametrize("kernel", [(3, 5), (2, 4), (1, 2)])
+def test_padding_that_keeps_the_size(kernel, rng, check):
+    """Of an odd number of rows the larger part comes after the image."""
+    x, w = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 3, *kernel))
+    total = [2 * (k - 1) for k in kernel]  # with dilation 2
+    wide = np.pad(x, ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in total)))
+    y = F.conv2d(mg.tensor(x), mg.tensor(w), padding="same", dilation=2)
+    assert y.shape == (2, 2, 4, 5)
+    np.testing.assert_allclose(
+        y.numpy(), written_out(wide, w, np.zeros(2), (1, 1), (0, 0), (2, 2), 1), rtol=1e-12
+    )
+    y = F.conv2d(mg.tensor(x), mg.tensor(w), padding="same")
+    total = [k - 1 for k in kernel]
+    wide = np.pad(x, ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in total)))
+    expected = written_out(wide, w, np.zeros(2), (1, 1), (0, 0), (1, 1), 1)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12)
+    check(lambda *t: F.conv2d(*t, padding="same"), x, w)
+
+
+def test_a_single_image_is_a_batch_of_one(rng):
+    x, w = mg.tensor(rng.normal(size=(2, 6, 5))), mg.tensor(rng.normal(size=(3, 2, 2, 2)))
+    for function in (
+        lambda t: F.conv2d(t, w, padding=1),
+        lambda t: F.max_pool2d(t, 2, 1),
+        lambda t: F.avg_pool2d(t, 3, 2, 1, count_include_pad=False),
+        lambda t: F.unfold(t, 2),
+    ):
+        one, many = function(x), function(x.unsqueeze(0))
+        np.testing.assert_array_equal(one.numpy(), many.numpy()[0])
+    series, kernel = mg.tensor(rng.normal(size=(2, 6))), mg.tensor(rng.normal(size=(3, 2, 2)))
+    one, many = (F.conv1d(t, kernel, padding="valid") for t in (series, series.unsqueeze(0)))
+    np.testing.assert_array_equal(one.numpy(), many.numpy()[0])
+
+
+def test_what_a_mean_divides_by(rng, check):
+    x = rng.normal(size=(1, 2, 3, 4))
+    total = F.avg_pool2d(mg.tensor(x), 2, 1, 1, divisor_override=1).numpy()
+    counts = np.full((4, 5), 4.0)
+    counts[[0, -1]] /= 2
+    counts[:, [0, -1]] /= 2  # a corner sees one pixel
+    np.testing.assert_allclose(total[0, 0, 0, 0], x[0, 0, 0, 0])
+    np.testing.assert_allclose(total[0, 1, 2, 1], x[0, 1, 1:3, 0:2].sum())
+    found = F.avg_pool2d(mg.tensor(x), 2, 1, 1, count_include_pad=False).numpy()
+    np.testing.assert_allclose(found, total / counts, rtol=1e-12)
+    check(lambda t: F.avg_pool2d(t, 2, 1, 1, count_include_pad=False), x)
+
+
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(2, None, 0), (3, 2, 1), ((2, 3), (1, 2), (1, 1))]
 )
@@ -170,7 +217,7 @@ def images(*shape):
     ("call", "error", "message"),
     [
         (lambda f, x: f.conv2d([1.0], x(1, 1, 2, 2)), TypeError, "the input is a list"),
-        (lambda f, x: f.conv2d(x(1, 1, 4), x(1, 1, 2, 2)), ValueError, r"expected \(N, C, H"),
+        (lambda f, x: f.conv2d(x(1, 4), x(1, 1, 2, 2)), ValueError, r"expected \(N, C, H"),
         (lambda f, x: f.conv2d(x(1, 1, 4, 4), x(1, 1, 2)), ValueError, r"\(O, C/groups, kh"),
         (lambda f, x: f.conv2d(x(1, 2, 4, 4), x(3, 1, 2, 2)), ValueError, "expected 2 in its"),
         (lambda f, x: f.conv2d(x(1, 1, 2, 2), x(1, 1, 3, 3)), ValueError, "does not fit into"),
@@ -196,6 +243,18 @@ def images(*shape):
         ),
         (lambda f, x: f.max_pool2d(x(1, 1, 4, 4), 2, padding=2), ValueError, "at most half"),
         (lambda f, x: f.fold(x(1, 4, 5), 3, 2), ValueError, r"expected \(N, C \* 4, 4\)"),
+        (
+            lambda f, x: f.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2), padding="some"),
+            ValueError,
+            "expected a number, 'same' or 'valid'",
+        ),
+        (
+            lambda f, x: f.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2), stride=2, padding="same"),
+            ValueError,
+            "is for stride 1",
+        ),
+        (lambda f, x: f.avg_pool2d(x(1, 1, 4, 4), 2, divisor_override=0), ValueError, "is 0"),
+        (lambda f, x: nn.Conv2d(3, 4, 2, padding="some"), ValueError, "'same' or 'valid'"),
         (lambda f, x: nn.Conv2d(3, 4, 2, groups=2), ValueError, "expected a divisor of 3"),
     ],
 )
