@@ -60,7 +60,7 @@ def test_the_core_needs_numpy_alone(config: configparser.ConfigParser) -> None:
         ("coursework", {"minigrad-batchnorm", "rich", "pytest"}),
         ("cuda12", {"cupy-cuda12x"}),
         ("cuda13", {"cupy-cuda13x"}),
-        ("parity", {"torch"}),
+        ("parity", {"torch", "expecttest"}),
         ("dev", {"minigrad-batchnorm", "pytest", "pytest-cov", "hypothesis", "ruff", "mypy"}),
         ("docs", {"sphinx"}),
     ],

@@ -177,7 +177,10 @@ def avg_pool2d(
     if divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override is 0, expected another number")
     if input.ndim == 3:
-        options = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+        options: dict[str, Any] = {
+            "count_include_pad": count_include_pad,
+            "divisor_override": divisor_override,
+        }
         one = input.unsqueeze(0)
         return avg_pool2d(one, kernel_size, stride, padding, **options).squeeze(0)
     window = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1)
