@@ -10,12 +10,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo distributed test oldest newest lint bench parity nvrtc coverage clean
+.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
+	@echo "make lab        web pages with sliders: what each layer sees, and what comes back to it"
 	@echo "make distributed  the 20-layer network in several processes on MPI (installs one): N=4"
 	@echo "make test       the tests"
 	@echo "make oldest     the tests with the oldest versions of everything that setup.cfg allows"
@@ -29,6 +30,9 @@ help:
 
 demo: $(VENV)/.installed-examples
 	$(BIN)/python examples/vanishing_gradient.py $(ARGS)
+
+lab: $(VENV)/.installed-lab
+	$(BIN)/python -m minigrad.lab $(ARGS)
 
 N := 4
 distributed: $(VENV)/.installed-mpi

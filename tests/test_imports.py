@@ -35,7 +35,7 @@ LEVELS = [
     {"data", "serialization", "testing", "diagnostics.stats", "replay"},
     {"diagnostics.observe", "diagnostics.plots", "cuda", "distributed"},
     {"diagnostics"},
-    {"coursework", "diagnose"},
+    {"coursework", "diagnose", "lab"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 
@@ -140,8 +140,11 @@ def surplus(tree: ast.Module) -> Iterator[ast.stmt]:
         yield node
 
 
+# Benches of the lab are no modules: marimo runs them, and its cells import.
 FILES = sorted(
-    path for path in (ROOT / "minigrad").rglob("*.py") if "__pycache__" not in path.parts
+    path
+    for path in (ROOT / "minigrad").rglob("*.py")
+    if not {"__pycache__", "benches"} & set(path.parts)
 )
 
 

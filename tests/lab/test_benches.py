@@ -1,0 +1,118 @@
+"""The benches, as notebooks and in a browser."""
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minigrad.lab.__main__ as command
+from minigrad.lab.twenty_layers import Bench, Settings
+from tests.browser import page
+
+__all__ = ["page"]
+
+BENCHES = sorted(command.BENCHES.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", BENCHES, ids=lambda path: path.stem)
+def test_a_bench_imports_nothing_that_a_browser_lacks(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= {"marimo", "minigrad", "numpy"}
+
+
+@pytest.mark.parametrize("path", BENCHES, ids=lambda path: path.stem)
+@pytest.mark.browser
+def test_a_bench_runs_from_its_first_cell_to_its_last(path: Path) -> None:
+    pytest.importorskip("marimo", reason="marimo is not installed (pip install marimo)")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_without_marimo_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert command.main([]) == 2
+    assert "pip install marimo" in capsys.readouterr().err
+
+
+def test_it_serves_the_benches_at_the_port_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def run(arguments: list[str], **options: Any) -> Any:
+        calls.append((arguments, options["env"]))
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(command, "find_spec", lambda name: object())
+    monkeypatch.setattr(command.subprocess, "run", run)
+    assert command.main(["--port", "8123", "--headless"]) == 0
+    [(arguments, environment)] = calls
+    assert arguments[1:] == [
+        "-m", "marimo", "run", str(command.BENCHES), "--port", "8123", "--headless",
+    ]  # fmt: skip
+    assert environment["OPENBLAS_NUM_THREADS"] == os.environ.get("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    """The address of a running lab."""
+    pytest.importorskip("marimo", reason="marimo is not installed (pip install marimo)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "minigrad.lab", "--headless", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def loss_of(settings: Settings, steps: int = 0) -> str:
+    bench = Bench(settings)
+    bench.go_to(steps)
+    return f"Loss {bench.measure()[1]:.3f}, accuracy"
+
+
+@pytest.mark.browser
+def test_sliders_move_the_numbers_of_twenty_layers(page: Any, lab: str) -> None:
+    page.goto(f"{lab}/?file=twenty_layers.py")
+    page.get_by_text(loss_of(Settings())).wait_for(timeout=30_000)
+    page.get_by_text("vanishing").first.wait_for(timeout=10_000)
+    sliders = page.get_by_role("slider")
+    sliders.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text(loss_of(Settings(depth=21))).wait_for(timeout=10_000)
+    page.locator("select").nth(1).select_option("BatchNorm")
+    page.get_by_text(loss_of(Settings(depth=21, normalization="BatchNorm"))).wait_for(
+        timeout=10_000
+    )
+    page.get_by_text("Nothing found").first.wait_for(timeout=10_000)
+    sliders.nth(5).focus()
+    page.keyboard.press("ArrowRight")
+    trained = loss_of(Settings(depth=21, normalization="BatchNorm"), 10)
+    page.get_by_text(trained).wait_for(timeout=10_000)
+    page.get_by_text("中文").click()
+    page.get_by_role("heading", name="二十层网络").wait_for(timeout=10_000)
+    assert not page.outside
