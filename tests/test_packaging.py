@@ -108,8 +108,10 @@ def test_every_file_of_the_package_is_installed(
 
 
 def test_every_folder_with_python_files_is_a_package(tracked: list[str]) -> None:
-    """``packages = find:`` passes over a folder without ``__init__.py``."""
+    """``packages = find:`` passes over a folder without ``__init__.py``. The lab's notebooks are no
+    modules; package_data has them."""
     folders = {os.path.dirname(name) for name in tracked if re.match(r"minigrad/.*\.py$", name)}
+    folders.remove("minigrad/lab/benches")
     assert {f for f in folders if f"{f}/__init__.py" not in tracked} == set()
 
 
