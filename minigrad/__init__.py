@@ -14,6 +14,7 @@ from . import nn as nn
 from . import ops as ops
 from . import optim as optim
 from .anomaly import AnomalyError, detect_anomaly
+from .autocast import autocast, is_autocast_enabled
 from .backend import Device as device
 from .backend import (
     default_device,
@@ -95,6 +96,8 @@ __all__ = [
     "int32",
     "int64",
     "uint8",
+    "autocast",
+    "is_autocast_enabled",
     "enable_grad",
     "is_grad_enabled",
     "no_grad",

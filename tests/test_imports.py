@@ -29,7 +29,7 @@ LEVELS = [
     {"methods"},
     {"tensor"},
     {"functional", "creation"},
-    {"nn", "derivatives", "recompute"},
+    {"nn", "derivatives", "recompute", "autocast"},
     {"optim"},
     {"kernels"},
     {"data", "serialization", "testing", "diagnostics.stats", "replay"},

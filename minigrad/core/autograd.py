@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import Array, array_module, make_current, on_device_of, owner
 from ..events import events
 from . import execute, guard, hooks, versions
-from .gradmode import enable_grad, grad_mode
+from .gradmode import autocasting, enable_grad, grad_mode
 from .graph import backpropagate, next_order
 from .hooks import PullBack
 from .op import Op, Shape, shape_of
@@ -30,6 +30,9 @@ def apply(op: Op, *inputs: Any) -> Any:
         TypeError: an input is no Tensor, or the inputs are on different devices or of different
             floating types.
     """
+    convert = autocasting.get()
+    if convert is not None:
+        inputs = convert(op, inputs)
     arrays: list[Array] = []
     parents: list[Any] = []
     recorded = False

@@ -1,4 +1,4 @@
-"""Whether operations are recorded for backward, at this moment."""
+"""Whether operations are recorded for backward, at this moment, and what else holds for a while."""
 
 import functools
 from collections.abc import Callable
@@ -12,6 +12,9 @@ RUNS_LATER = 0x20 | 0x80 | 0x200  # inspect's CO_GENERATOR, CO_COROUTINE and CO_
 grad_mode = ContextVar("grad_mode", default=True)
 """True if operations are recorded. Every thread and every task of asyncio has a value of its own;
 a task starts with that of the code which created it."""
+
+autocasting: ContextVar[Callable[..., Any] | None] = ContextVar("autocasting", default=None)
+"""Within ``mg.autocast``: what converts the inputs of an operation to the type that it runs in."""
 
 recomputing = ContextVar("recomputing", default=False)
 """True while a backward pass runs a part of the model again (``mg.checkpoint``)."""

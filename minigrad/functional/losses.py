@@ -9,6 +9,7 @@ from ..arrays import check_range
 from ..backend import CPU, array_module, host_copy, on_device_of, to_device
 from ..core.autograd import apply
 from ..events import telling
+from ..methods.arguments import narrowed
 from ..tensor import Tensor
 from .elementary import promoted
 from .layers import expect_tensors, floating, softplus
@@ -103,7 +104,8 @@ def cross_entropy(
     if input.dtype == np.float16:  # long sums of half precision are taken in float32
         wide = input.float(), target.float() if target.dtype == np.float16 else target
         factor = None if weight is None else weight.float()
-        return cross_entropy(*wide, factor, ignore_index, reduction, label_smoothing).half()
+        loss = cross_entropy(*wide, factor, ignore_index, reduction, label_smoothing)
+        return narrowed(loss, input)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     probabilities = target.dtype.kind == "f" and target.shape == input.shape

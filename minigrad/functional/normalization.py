@@ -13,6 +13,7 @@ from ..core import execute
 from ..core.autograd import apply
 from ..core.versions import mark_written
 from ..core.where import module_path
+from ..methods.arguments import narrowed
 from ..tensor import Tensor
 from .layers import expect_tensors, floating
 
@@ -281,7 +282,9 @@ def layer_norm(
     """
     shape = checked_features("layer_norm", input, normalized_shape, eps, weight=weight, bias=bias)
     if input.dtype == np.float16:
-        return layer_norm(input.float(), shape, to_float(weight), to_float(bias), eps).half()
+        return narrowed(
+            layer_norm(input.float(), shape, to_float(weight), to_float(bias), eps), input
+        )
     if bias is not None and weight is None:
         weight = Tensor.from_array(array_module(input.array).ones_like(bias.array))
     affine = tuple(v for v in (weight, bias) if v is not None)
@@ -309,7 +312,7 @@ def rms_norm(
     """
     shape = checked_features("rms_norm", input, normalized_shape, eps or 0, weight=weight)
     if input.dtype == np.float16:
-        return rms_norm(input.float(), shape, to_float(weight), eps).half()
+        return narrowed(rms_norm(input.float(), shape, to_float(weight), eps), input)
     if eps is None:
         eps = float(np.finfo(input.dtype).eps)
     affine = () if weight is None else (weight,)
@@ -357,7 +360,9 @@ def group_norm(
         if vector is not None and vector.shape != (channels,):
             raise ValueError(f"{name}: {what} has shape {vector.shape}, expected {(channels,)}")
     if input.dtype == np.float16:
-        return group_norm(input.float(), groups, to_float(weight), to_float(bias), eps).half()
+        return narrowed(
+            group_norm(input.float(), groups, to_float(weight), to_float(bias), eps), input
+        )
     if bias is not None and weight is None:
         weight = Tensor.from_array(array_module(input.array).ones_like(bias.array))
     affine = tuple(v for v in (weight, bias) if v is not None)

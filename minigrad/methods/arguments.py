@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import array_module, is_array, on_device_of
 from ..core.autograd import apply
+from ..core.gradmode import autocasting
 from ..core.op import Op
 from ..core.variable import Variable
 
@@ -112,8 +113,9 @@ def widened(x: Any) -> Any:
 
 
 def narrowed(result: Any, x: Variable) -> Any:
-    """``result``, computed from ``widened(x)``, in half precision if that is what ``x`` is."""
-    return result.half() if x.array.dtype == np.float16 else result
+    """``result``, computed from ``widened(x)``, in half precision if that is what ``x`` is.
+    ``autocast`` keeps the result wide."""
+    return result.half() if x.array.dtype == np.float16 and not autocasting.get() else result
 
 
 def pair(x: Any, other: Any, name: str) -> tuple[Any, Any]:

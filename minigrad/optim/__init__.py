@@ -3,7 +3,7 @@
 This file is the table of contents. ``optimizer.py`` holds what all optimisers share; ``sgd.py``,
 ``adam.py``, ``rmsprop.py`` and ``adagrad.py`` hold the rules. How the learning rate changes over
 time is in ``schedule.py``, ``cycles.py`` (where it rises again) and ``plateau.py`` (where it waits
-for a measure).
+for a measure). ``grad_scaler.py`` belongs to ``mg.autocast``.
 """
 
 from ..nn.utils import clip_grad_norm_, clip_grad_value_
@@ -11,6 +11,7 @@ from . import lr_scheduler
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
 from .cycles import CosineAnnealingWarmRestarts, OneCycleLR
+from .grad_scaler import GradScaler
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
 from .rmsprop import RMSprop
@@ -45,6 +46,7 @@ __all__ = [
     "LambdaLR",
     "SequentialLR",
     "lr_scheduler",
+    "GradScaler",
     "clip_grad_norm_",
     "clip_grad_value_",
 ]
