@@ -7,9 +7,9 @@ with its rule.
 
 from .. import ops
 from ..core import execute
-from . import cpu, cpu_batchnorm, cuda, cuda_steps
+from . import cpu, cpu_batchnorm, cpu_convolution, cuda, cuda_steps
 
-for part in (cpu, cpu_batchnorm):
+for part in (cpu, cpu_batchnorm, cpu_convolution):
     execute.numpy_forward.update(part.FORWARD)
     execute.numpy_backward.update(part.BACKWARD)
 execute.numpy_in_place.update(cpu_batchnorm.IN_PLACE)
