@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage clean
+.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -26,6 +26,8 @@ help:
 	@echo "make nvrtc      compiles the CUDA kernels with NVIDIA's compiler (installs it: 70 MB); needs no GPU"
 	@echo "make coverage   the tests, with the share of lines and branches that they reach"
 	@echo "make bench      the time of a training step beside PyTorch's (installs it); 6 minutes"
+	@echo "make docs       the pages of docs/ as a site in two languages: docs/_build/html"
+	@echo "make docs-serve the site on http://localhost:8000/: PORT=8000"
 	@echo "make clean      remove .venv, caches and build products; out/ stays"
 
 demo: $(VENV)/.installed-examples
@@ -70,6 +72,19 @@ coverage: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python examples/benchmarks/cpu.py $(ARGS)
+
+# One tree for each language; a warning is an error. A page that is gone must not stay in the site.
+SITE := docs/_build/html
+SPHINX := $(BIN)/python -m sphinx --builder html --quiet --jobs 2 --fail-on-warning
+docs: $(VENV)/.installed-docs
+	rm -rf $(SITE)
+	$(SPHINX) --doctree-dir docs/_build/doctrees/en docs $(SITE)
+	$(SPHINX) --doctree-dir docs/_build/doctrees/zh --tag zh --conf-dir docs docs/zh $(SITE)/zh
+	@echo "The site is in $(SITE)/index.html"
+
+PORT := 8000
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist *.egg-info .coverage htmlcov docs/_build

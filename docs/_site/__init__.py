@@ -1,0 +1,24 @@
+"""What the site does beyond Sphinx: one small file for each thing.
+
+- ``links``: a link to another language or to a file of the source leads to a page of the site
+- ``languages``: the switch between a page and its twin
+- ``chinese``: the search finds Chinese words
+- ``mathml``: formulas become MathML, which a browser draws by itself
+- ``docstrings``: derivations in docstrings keep their lines
+"""
+
+import logging
+from typing import Any
+
+from . import chinese, docstrings, languages, links, mathml
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Called by Sphinx."""
+    # A list of contents may name a folder that has no page yet. (Sphinx gives this warning no type,
+    # without which suppress_warnings cannot name it.)
+    toctrees = logging.getLogger("sphinx.sphinx.directives.other")
+    toctrees.addFilter(lambda record: getattr(record, "subtype", None) != "empty_glob")
+    for part in (links, languages, chinese, mathml, docstrings):
+        part.setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
