@@ -1,7 +1,9 @@
-"""A 20-layer sigmoid network learns digits, in one process or in several with the same result.
+"""A network learns digits, in one process or in several with the same result: 20 sigmoid layers, or
+a small convolutional network.
 
     python examples/distributed.py
     mpiexec -n 4 python examples/distributed.py
+    mpiexec -n 4 python examples/distributed.py --net conv
 
 Every process sees every batch and takes its share of it. The losses that rank 0 prints are the
 same for any number of processes, up to rounding: with ``--plain`` they are not, because each
@@ -25,20 +27,32 @@ def network(depth: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(32, 10)).to(mg.float64)
 
 
+def convolutional() -> nn.Module:
+    """Two convolutions of 3 x 3 with BatchNorm and ReLU, on pictures of 8 x 8."""
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, 8, 8))]
+    for inputs, outputs in ((1, 8), (8, 16)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
+        layers += [nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 10)).to(mg.float64)
+
+
 def main() -> None:
     """Train, and let rank 0 print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--net", choices=("sigmoid", "conv"), default="sigmoid")
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--plain", action="store_true", help="BatchNorm for each process alone")
     options = parser.parse_args()
     dist.init()
     mg.manual_seed(0)
-    model = network(options.depth)
+    model = convolutional() if options.net == "conv" else network(options.depth)
     if not options.plain:
         model = dist.convert_sync_batchnorm(model)
     parallel = dist.DataParallel(model)
-    optimizer = optim.SGD(parallel.parameters(), lr=0.3, momentum=0.9)
+    optimizer = optim.SGD(
+        parallel.parameters(), lr=0.1 if options.net == "conv" else 0.3, momentum=0.9
+    )
     images, labels = load_digits(flatten=True)
     loader = DataLoader(
         TensorDataset(images.astype("float64"), labels), batch_size=100, shuffle=True, seed=0

@@ -11,6 +11,7 @@ of it. Read ``world.py`` first, then ``collectives.py``.
 from .collectives import all_gather, all_reduce, broadcast
 from .parallel import DataParallel, batch_loss
 from .sampler import DistributedSampler
+from .state import check_equal, save
 from .sync_batchnorm import SyncBatchNorm, convert_sync_batchnorm
 from .world import barrier, init, rank, world_size
 
@@ -25,6 +26,8 @@ __all__ = [
     "DataParallel",
     "batch_loss",
     "DistributedSampler",
+    "check_equal",
+    "save",
     "SyncBatchNorm",
     "convert_sync_batchnorm",
 ]

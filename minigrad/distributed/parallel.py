@@ -16,6 +16,7 @@ from ..core.versions import mark_written
 from ..nn.module import Module
 from ..tensor import Tensor
 from .collectives import back, on_host
+from .state import check_equal
 from .world import communicator, world_size
 
 BUCKET = 1 << 22
@@ -32,16 +33,22 @@ class DataParallel(Module):
 
     ``grad`` (instead of ``backward``) and passes with ``create_graph`` are not averaged.
 
+    Args:
+        module: the network.
+        check_every: compare the parameters of the processes before each so many averages; 0: never.
+
     Raises:
         TypeError: ``module`` is no Module.
-        ValueError: the modules of the processes differ. The message names rank and parameter.
+        ValueError: the modules of the processes differ, or their parameters at a later check. The
+            message names rank and parameter.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, check_every: int = 0) -> None:
         super().__init__()
         if not isinstance(module, Module):
             raise TypeError(f"DataParallel: got a {type(module).__name__}, expected a Module")
         self.module = module
+        self.check_every, self._averages = check_every, 0
         self._averaging, self._owed, self._unaveraged = True, False, False
         comm = communicator("DataParallel")
         if comm is None:
@@ -80,6 +87,9 @@ class DataParallel(Module):
         if not self._averaging:
             self._unaveraged = True
             return
+        self._averages += 1
+        if self.check_every and self._averages % self.check_every == 0:
+            check_equal(self.module.named_parameters(), "DataParallel")
         own: list[Any] = [leaf_grads.get(p) if p.requires_grad else None for p in parameters]
         if self._unaveraged:
             for i, parameter in enumerate(parameters):

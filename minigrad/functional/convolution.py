@@ -185,9 +185,9 @@ def avg_pool2d(
         return avg_pool2d(one, kernel_size, stride, padding, **options).squeeze(0)
     window = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1)
     n, c, *size = input.shape
-    columns = apply(ops.Unfold(window), input).reshape(
-        n, c, window.kernel[0] * window.kernel[1], -1
-    )
+    columns = apply(ops.Unfold(window), input)
+    taps = window.kernel[0] * window.kernel[1]
+    columns = columns.reshape(n, c, taps, columns.shape[2])
     divisor: Any = divisor_override or columns.shape[2]
     if divisor_override is None and not count_include_pad:
         with on_device_of(input.array):

@@ -5,8 +5,8 @@ Here a channel of several padded images lies end to end in one row, a *strip*:
 
     pixel (h, w) of padded image m  ->  t = m Hp Wp + h Wp + w
 
-With stride 1 a tap (i, j) meets, for the place at t, the pixel at t + off, off = i dh Wp + j dw: the
-same distance everywhere. So the matrix U of ``ops.Unfold`` consists of the strip itself, moved
+With stride 1 a tap (i, j) meets, for the place at t, the pixel at t + off, off = i dh Wp + j dw:
+the same distance everywhere. So the matrix U of ``ops.Unfold`` consists of the strip itself, moved
 by off for each tap: one long copy per row. And fold adds up the rows of dU, moved back by off:
 
     dX_c t = sum_tap dU_(c tap) (t - off)

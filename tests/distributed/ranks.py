@@ -3,6 +3,7 @@
 Each function is one test. A failed assertion ends all processes with a code that is not 0.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -190,8 +191,9 @@ def distance(a: Any, b: Any) -> float:
     return max(float(np.abs(p.data - q.data).max()) for p, q in pairs)
 
 
-def training(kind: str, sync: bool, steps: int = 100) -> float:
-    """How far the state is from one process's after ``steps``."""
+def training(kind: str, sync: bool, steps: int = 100, parts: int = 1) -> float:
+    """How far the state is from one process's after ``steps``, each of them over ``parts`` batches
+    whose gradients add up."""
     x, t, rows = data(C)
     x = x - 40.0
     whole, own = network(), network()
@@ -200,14 +202,17 @@ def training(kind: str, sync: bool, steps: int = 100) -> float:
             nn.init.normal_(p)
     if sync:
         own = dist.convert_sync_batchnorm(own)
-    parallel = dist.DataParallel(own)
+    parallel = dist.DataParallel(own, check_every=10)
     one, many = optimizer(kind, whole), optimizer(kind, parallel)
     for _ in range(steps):
         one.zero_grad()
-        (losses(whole, x, t) / len(x)).backward()
-        one.step()
         many.zero_grad()
-        dist.batch_loss(losses(parallel, x[rows], t[rows]), rows.stop - rows.start).backward()
+        for part in range(1, parts + 1):
+            (losses(whole, part * x, t) / len(x)).backward()
+            mine = losses(parallel, part * x[rows], t[rows])
+            with parallel.no_sync() if part < parts else contextlib.nullcontext():
+                dist.batch_loss(mine, rows.stop - rows.start).backward()
+        one.step()
         many.step()
     return distance(whole, own)
 
@@ -218,6 +223,10 @@ def training_with_sgd() -> None:
 
 def training_with_adam() -> None:
     assert training("adam", sync=True) < 1e-10
+
+
+def training_with_accumulation() -> None:
+    assert training("sgd", sync=True, parts=3) < 1e-10
 
 
 def plain_batchnorm_is_another_function() -> None:
@@ -260,7 +269,97 @@ def models_that_differ() -> None:
         dist.DataParallel(nn.Linear(C, 2 if dist.rank() == last else 3))
 
 
+def convolutional() -> Any:
+    mg.manual_seed(3)
+    layers = [nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16, 3)).to(mg.float64)
+
+
+def a_convolutional_network() -> None:
+    x, t, rows = data(36)
+    x, t = (x - 40.0).reshape(-1, 1, 6, 6), t[:, :3]
+    whole = convolutional()
+    parallel = dist.DataParallel(dist.convert_sync_batchnorm(convolutional()))
+    one, many = optimizer("sgd", whole), optimizer("sgd", parallel)
+    for _ in range(20):
+        one.zero_grad()
+        many.zero_grad()
+        (losses(whole, x, t) / len(x)).backward()
+        dist.batch_loss(losses(parallel, x[rows], t[rows]), rows.stop - rows.start).backward()
+        one.step()
+        many.step()
+    assert distance(whole, parallel.module) < 1e-10
+
+
+def parameters_that_drift_apart() -> None:
+    """A learning rate that differs in one process: found at the next check."""
+    last = dist.world_size() - 1
+    parallel = dist.DataParallel(network(norm=False), check_every=2)
+    rate = 0.1 if dist.rank() < last else 0.2
+    steps = mg.optim.SGD(parallel.parameters(), lr=rate)
+    x, t, rows = data(C)
+
+    def step() -> None:
+        steps.zero_grad()
+        dist.batch_loss(losses(parallel, x[rows], t[rows]), rows.stop - rows.start).backward()
+        steps.step()
+
+    step()
+    with pytest.raises(ValueError, match=f"0.weight of rank {last} is not that of rank 0"):
+        step()
+
+
+def a_run_that_is_saved(path: str) -> None:
+    """Ten steps of Adam, saved by rank 0."""
+    goes_on(path, None)
+
+
+def batch() -> tuple[Any, Any]:
+    """The same for any number of processes."""
+    rng = np.random.default_rng(5)
+    return rng.standard_normal((14, C)), rng.standard_normal((14, C))
+
+
+def a_run_that_goes_on(path: str) -> None:
+    """Ten more, by another number of processes: the result is that of twenty steps in one."""
+    x, t = batch()
+    whole = network()
+    one = optimizer("adam", whole)
+    for _ in range(20):
+        one.zero_grad()
+        (losses(whole, x, t) / len(x)).backward()
+        one.step()
+    assert distance(whole, goes_on(path, mg.load(path))) < 1e-10
+
+
+def goes_on(path: str, state: Any) -> Any:
+    """Ten steps from ``state`` on, or from the start; rank 0 saves."""
+    x, t = batch()
+    rows = slice(dist.rank(), None, dist.world_size())
+    model = dist.convert_sync_batchnorm(network())
+    if state is not None:
+        model.load_state_dict(state["model"])
+    parallel = dist.DataParallel(model)
+    steps = optimizer("adam", parallel)
+    if state is not None:
+        steps.load_state_dict(state["optimizer"])
+    for _ in range(10):
+        steps.zero_grad()
+        mine = losses(parallel, x[rows], t[rows])
+        dist.batch_loss(mine, len(x[rows])).backward()
+        steps.step()
+    dist.save({"model": model.state_dict(), "optimizer": steps.state_dict()}, path)
+    assert os.path.exists(path)
+    return model
+
+
 # ------------------------------------------------------------------------------------ faults
+
+
+def rank_0_cannot_save() -> None:
+    kind = FileNotFoundError if dist.rank() == 0 else RuntimeError
+    with pytest.raises(kind, match="no-such-folder"):
+        dist.save({"a": 1}, "no-such-folder/model.npz")
 
 
 def one_rank_raises() -> None:
@@ -278,5 +377,6 @@ def one_rank_is_killed() -> None:
 if __name__ == "__main__":
     dist.init()
     for case in sys.argv[1:]:
-        globals()[case]()
+        name, _, argument = case.partition("=")
+        globals()[name](*[argument] * bool(argument))
         print(f"{case}: done", flush=True)

@@ -32,7 +32,11 @@ CASES = [
     "too_few_samples",
     "training_with_sgd",
     "training_with_adam",
+    "training_with_accumulation",
     "accumulation_and_unused",
+    "a_convolutional_network",
+    "parameters_that_drift_apart",
+    "rank_0_cannot_save",
     "models_that_differ",
 ]
 
@@ -59,6 +63,16 @@ def test_plain_batchnorm_is_another_function() -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize(("before", "after"), [(3, 2), (2, 1)])
+def test_a_run_goes_on_with_another_number_of_processes(
+    before: int, after: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.npz"
+    for processes, case in ((before, "a_run_that_is_saved"), (after, "a_run_that_goes_on")):
+        result = run(processes, f"{case}={path}")
+        assert result.stdout.count(": done") == processes, result.stderr
+
+
 def test_an_error_in_one_rank_ends_all() -> None:
     result = run(3, "one_rank_raises")
     assert result.returncode != 0
@@ -82,6 +96,8 @@ def losses_of(processes: int, *options: str) -> list[float]:
 
 
 def test_the_example_prints_the_same_for_any_number_of_processes() -> None:
+    convolutional = losses_of(1, "--epochs", "1", "--net", "conv")
+    assert losses_of(2, "--epochs", "1", "--net", "conv") == pytest.approx(convolutional, abs=2e-6)
     options = ("--epochs", "1", "--depth", "6")
     one = losses_of(1, *options)
     assert len(one) == 1

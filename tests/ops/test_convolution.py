@@ -307,3 +307,13 @@ def test_an_operation_checks_gradients_that_a_rule_gets_wrong(rng):
     inputs = tuple(mg.tensor(v, requires_grad=True) for v in (x, w, b))
     with pytest.raises(GradcheckError):
         gradcheck(lambda *t: apply(Turned(window, 1), *t), inputs)
+
+
+def test_an_empty_batch_has_empty_results():
+    x = mg.zeros(0, 4, 6, 6, requires_grad=True)
+    for pool in (F.avg_pool2d, F.max_pool2d):
+        assert pool(x, 2).shape == (0, 4, 3, 3)
+    y = F.avg_pool2d(F.conv2d(x, mg.ones(5, 4, 3, 3)), 2)
+    assert y.shape == (0, 5, 2, 2)
+    (gradient,) = mg.grad(y.sum(), x)
+    assert gradient.shape == (0, 4, 6, 6)
