@@ -50,6 +50,7 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_domain_indices = False
 html_use_index = not chinese
 html_sidebars = {

@@ -1,4 +1,6 @@
-"""A search that finds Chinese words.
+"""Chinese text: a search that finds words, and lines that join without a gap.
+
+A line of the source that ends between two Chinese characters would show a space there.
 
 Chinese has no spaces between words, and a dictionary cuts 批归一化 now here and now there. So text
 and question are both cut into pairs of characters that overlap: 批归, 归一, 一化. Whatever a reader
@@ -8,9 +10,28 @@ types is then found wherever it stands. Latin words stay whole, in small letters
 import re
 from typing import Any
 
+from docutils import nodes
 from sphinx.search import SearchLanguage
+from sphinx.transforms import SphinxTransform
 
 RUN = re.compile(r"[a-z0-9_]+|[\u3400-\u9fff]+", re.I)
+
+
+WIDE = "[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]"  # Chinese characters and punctuation
+BREAK = re.compile(f"(?<={WIDE})\n(?={WIDE})")
+
+
+class JoinLines(SphinxTransform):
+    """Take away the line breaks between two Chinese characters."""
+
+    default_priority = 500
+
+    def apply(self, **options: Any) -> None:
+        """Called by Sphinx, once for each page."""
+        for text in list(self.document.findall(nodes.Text)):
+            joined = BREAK.sub("", text)
+            if joined != text and not isinstance(text.parent, nodes.FixedTextElement):
+                text.parent.replace(text, nodes.Text(joined))
 
 
 def pairs(text: str) -> list[str]:
@@ -48,3 +69,4 @@ function splitQuery(query) {
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.add_search_language(SearchChinese)
+    app.add_transform(JoinLines)

@@ -62,8 +62,11 @@ def ready(lines: list[str]) -> list[str]:
 
 
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Called by autodoc for each docstring, before napoleon."""
-    lines[:] = ready(lines)
+    """Called by autodoc for each docstring, before napoleon.
+
+    That of a module is for who reads the file; the page in ``api`` has a sentence of its own.
+    """
+    lines[:] = [] if what == "module" else ready(lines)
 
 
 def setup(app: Any) -> None:

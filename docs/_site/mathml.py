@@ -1,10 +1,15 @@
 """Formulas as MathML: a browser draws it by itself, so nothing has to be loaded or run for it.
 
+To draw it well the browser needs a font for mathematics, and many systems have none. STIX Two Math
+(SIL Open Font License) comes with the package ziamath, and the site serves it.
+
 latex2mathml leaves a command that it does not know in the output as it is. Here that is a warning,
 and so an error of the build.
 """
 
 import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -45,6 +50,15 @@ def visit_displaymath(self: Any, node: Any) -> None:
     raise nodes.SkipNode
 
 
+def serve_font(app: Any, config: Any) -> None:
+    """Let the site serve the font."""
+    package = find_spec("ziamath")
+    assert package is not None, "the extra `docs` brings ziamath"
+    assert package.origin is not None
+    config.html_static_path.append(str(Path(package.origin).parent / "fonts"))
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("config-inited", serve_font)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
