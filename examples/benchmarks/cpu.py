@@ -93,13 +93,13 @@ def _peers(text: str) -> list[str]:
     return names
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _default_threads() -> str:
-    return "1,2" if _cores() > 1 else "1"
+    return "1,2" if cores() > 1 else "1"
 
 
 # -------------------------------------------------------------------------------------- the plan
@@ -237,8 +237,8 @@ def machine(present: set[str]) -> Result:
     """What the numbers depend on: cores, processor, versions. Nothing that names the machine."""
     distributions = ["minigrad-batchnorm", "numpy", *sorted(present & {"torch", *PEERS})]
     return {
-        "cores": _cores(),
-        "cpu": _cpu_model(),
+        "cores": cores(),
+        "cpu": cpu_model(),
         "versions": {
             "Python": platform.python_version(),
             **{name: version(name) for name in distributions},
@@ -257,7 +257,8 @@ def _mkl() -> dict[str, str]:
     return {"PyTorch's MKL": f"{found[1]} (code for {found[2]})"} if found else {}
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -126,7 +126,6 @@ def test_its_inputs_are_not_changed_and_nothing_is_kept(rng):
 
 
 def test_a_convolution_runs_by_the_kernel(rng, monkeypatch):
-    """And the peak of memory does not grow with the batch as the rule's does."""
     called = []
     taken = kernel.Strips.unfold
 
