@@ -44,6 +44,12 @@ CASES = {  # images, channels that come, channels that go, height and width: the
 }
 AGAINST_DEZERO, MEMORY = 1 / 3, 2.0  # at most
 
+WRITTEN_BY = f"""\
+Written by `examples/benchmarks/cpu_convolution.py`, which says what is measured. Ratios are of
+medians and below 1 where minigrad is faster; in brackets the quartiles of the ratios turn by turn.
+The goal is at most {AGAINST_DEZERO:.2f} of DeZero's time, and at most {MEMORY:g} times PyTorch's
+peak of memory (what the first run adds to it)."""
+
 Case = tuple[int, int, int, int]
 Run = Callable[[], list[Any]]
 
@@ -203,10 +209,7 @@ def page(results: dict[Case, Any], peaks: dict[Case, Any]) -> str:
     return "\n\n".join(
         [
             "# Convolution on the CPU: one run",
-            "Written by `examples/benchmarks/cpu_convolution.py`, which says what is measured. Ratios "
-            "are of medians and below 1 where minigrad is faster; in brackets the quartiles of the "
-            f"ratios turn by turn. The goal is at most {AGAINST_DEZERO:.2f} of DeZero's time, and "
-            f"at most {MEMORY:g} times PyTorch's peak of memory (what the first run adds to it).",
+            WRITTEN_BY,
             f"{datetime.date.today().isoformat()}. {cores()} cores, {cpu_model()}. {listed}.",
             table(results, peaks),
             "The kernel is explained in "
