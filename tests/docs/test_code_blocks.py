@@ -13,10 +13,18 @@ import pytest
 
 
 def test_the_blocks_of_a_page_run_and_print_what_they_show(
-    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Any, pages: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A translation has the blocks of its original, in the same order; they are run once."""
     monkeypatch.chdir(tmp_path)  # whatever a block writes, it writes there
+    original = pages.get(page.name.removeprefix("zh/"))
+    if original not in (None, page):
+        same = [(block.info, block.text) for block in original.blocks]
+        assert [(block.info, block.text) for block in page.blocks] == same
+        return
     assert isinstance(page.names, dict)
+    pictures = set(re.findall(r"images/(lessons/[^)]+)\)", page.text))
+    assert {picture.partition("/")[2] for picture in pictures} <= {p.name for p in tmp_path.iterdir()}
 
 
 def test_blocks_that_are_not_run_are_still_python(page: Any) -> None:
