@@ -54,20 +54,29 @@ def address(path: Path) -> str:
 
 
 class LinkFiles(SphinxTransform):
-    """Each "download" of a file is made a link to the file's page."""
+    """Each "download" of a file is made a link to the file's page, and so is each link to a page
+    that is in the tree of the other language."""
 
     default_priority = 400
 
     def apply(self, **options: Any) -> None:
         """Called by Sphinx, once for each page."""
         here = Path(self.env.doc2path(self.env.docname))
-        for download in list(self.document.findall(addnodes.download_reference)):
-            path = (here.parent / download["reftarget"]).resolve()
-            uri = os.path.relpath(address(path), Path(address(here)).parent).replace(os.sep, "/")
-            if download.get("reftargetid"):
-                uri += f"#{download['reftargetid']}"
-            link = nodes.reference("", "", *download.children, refuri=uri, internal=True)
-            download.replace_self(link)
+        found = [
+            (link, here.parent / link["reftarget"])
+            for link in self.document.findall(addnodes.download_reference)
+        ]
+        found += [
+            (link, Path(self.env.srcdir, f"{link['reftarget']}.md"))
+            for link in self.document.findall(addnodes.pending_xref)
+            if link.get("refdomain") == "doc" and link["reftarget"] not in self.env.found_docs
+        ]
+        for link, path in found:
+            top = Path(address(here)).parent
+            uri = os.path.relpath(address(path.resolve()), top).replace(os.sep, "/")
+            if link.get("reftargetid"):
+                uri += f"#{link['reftargetid']}"
+            link.replace_self(nodes.reference("", "", *link.children, refuri=uri, internal=True))
 
 
 class KnowAnchors(SphinxTransform):

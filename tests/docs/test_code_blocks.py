@@ -23,8 +23,8 @@ def test_the_blocks_of_a_page_run_and_print_what_they_show(
         assert [(block.info, block.text) for block in page.blocks] == same
         return
     assert isinstance(page.names, dict)
-    pictures = set(re.findall(r"images/(lessons/[^)]+)\)", page.text))
-    assert {picture.partition("/")[2] for picture in pictures} <= {p.name for p in tmp_path.iterdir()}
+    pictures = set(re.findall(r"images/lessons/([^)]+)\)", page.text))
+    assert pictures <= {path.name for path in tmp_path.iterdir()}, "a lesson draws its pictures"
 
 
 def test_blocks_that_are_not_run_are_still_python(page: Any) -> None:
