@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve clean
+.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve browser clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -28,6 +28,7 @@ help:
 	@echo "make bench      the time of a training step beside PyTorch's (installs it); 6 minutes"
 	@echo "make docs       the pages of docs/ as a site in two languages: docs/_build/html"
 	@echo "make docs-serve the site on http://localhost:8000/: PORT=8000"
+	@echo "make browser    the tests of the site and the lab in Chromium (installs Playwright, not Chromium)"
 	@echo "make clean      remove .venv, caches and build products; out/ stays"
 
 demo: $(VENV)/.installed-examples
@@ -85,6 +86,10 @@ docs: $(VENV)/.installed-docs
 PORT := 8000
 docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+browser: docs $(VENV)/.installed-dev $(VENV)/.installed-browser
+	$(BIN)/python -m pytest tests/site $(ARGS)
+	$(BIN)/python -m pytest -m browser --ignore tests/site $(ARGS)
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist *.egg-info .coverage htmlcov docs/_build

@@ -37,6 +37,7 @@ myst_heading_anchors = 6  # a heading has the anchor that a code host gives it
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_fence_as_directive = ["math"]
 
+autodoc_inherit_docstrings = False  # what a method of a subclass has to add, it says itself
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings give shapes, which say more than "Tensor"
 autodoc_preserve_defaults = True
