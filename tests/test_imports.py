@@ -35,7 +35,7 @@ LEVELS = [
     {"data", "serialization", "testing", "diagnostics.stats", "replay"},
     {"diagnostics.observe", "diagnostics.plots", "cuda", "distributed"},
     {"diagnostics"},
-    {"coursework", "diagnose", "lab"},
+    {"coursework", "diagnose", "docs", "lab"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 

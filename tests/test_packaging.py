@@ -128,8 +128,8 @@ def test_the_digits_are_those_that_their_readme_describes() -> None:
 def test_the_top_level_holds_what_belongs_there(tracked: list[str]) -> None:
     folders = {"minigrad", "examples", "tests", "docs", ".ci", ".github"}
     files = {
-        "setup.cfg", "pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
-        "CONTRIBUTING.md", "README.zh-CN.md", "CITATION.cff",
+        "setup.cfg", "setup.py", "pyproject.toml", "Makefile", "README.md", "LICENSE",
+        "CHANGELOG.md", "CONTRIBUTING.md", "README.zh-CN.md", "CITATION.cff",
         ".gitignore", ".gitattributes", ".editorconfig",
         ".pre-commit-config.yaml",
     }  # fmt: skip
