@@ -7,14 +7,15 @@ with its rule.
 
 from .. import ops
 from ..core import execute
-from . import cpu, cpu_batchnorm, cpu_convolution, cuda, cuda_steps
+from . import cpu, cpu_batchnorm, cpu_convolution, cuda, cuda_steps, cuda_windows
 
 for part in (cpu, cpu_batchnorm, cpu_convolution):
     execute.numpy_forward.update(part.FORWARD)
     execute.numpy_backward.update(part.BACKWARD)
 execute.numpy_in_place.update(cpu_batchnorm.IN_PLACE)
-execute.cupy_forward.update(cuda.FORWARD)
-execute.cupy_backward.update(cuda.BACKWARD)
+for on_gpu in (cuda, cuda_windows):
+    execute.cupy_forward.update(on_gpu.FORWARD)
+    execute.cupy_backward.update(on_gpu.BACKWARD)
 execute.cupy_in_place.update(
     {ops.update_running: cuda.update_running, ops.count_one: cuda.count_one}
 )

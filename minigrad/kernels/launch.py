@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 
-SOURCES = ("common", "batchnorm", "reduce", "activation", "loss", "optim")
+SOURCES = ("common", "batchnorm", "reduce", "activation", "loss", "optim", "windows")
 
 # Element type, as NumPy abbreviates it -> its name in the sources, and the type of sums. (To write
 # it out takes as long as a third of a launch.)
