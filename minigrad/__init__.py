@@ -49,6 +49,7 @@ from .dtypes import bool as bool
 from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .functional import *
 from .recompute import checkpoint, checkpoint_sequential
+from .replay import capture
 from .serialization import load, save
 from .tensor import Tensor, tensor
 
@@ -103,6 +104,7 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
     "use_kernels",
+    "capture",
     "checkpoint",
     "checkpoint_sequential",
     "hessian",

@@ -8,7 +8,7 @@ CUDA when the module is imported, and ``status`` and ``is_available`` never rais
 from typing import Any
 
 from .backend import Device, cuda_status, import_cupy
-from .replay import graph
+from .replay import capture
 
 __all__ = [
     "Event",
@@ -20,6 +20,10 @@ __all__ = [
     "status",
     "synchronize",
 ]
+
+
+graph = capture
+"""The name that ``mg.capture`` had while it was for GPUs alone."""
 
 
 def is_available() -> bool:

@@ -26,8 +26,13 @@ class Listener:
     def wrote(self, *arrays: Any) -> None:
         """The memory of ``arrays`` was changed in place."""
 
-    def checked(self, check: Callable[[], object]) -> None:
-        """``check`` was called: it raises if the host's copy of labels or indices is wrong."""
+    def checked(self, check: "partial[None]") -> None:
+        """Make ``check``, which raises if labels or indices are wrong."""
+        check()
+
+    def drawn_anew(self, shape: tuple[int, ...], draw: Callable[[Any], None]) -> Any:
+        """Random numbers of this shape are wanted: an array that ``draw`` has filled, and fills
+        again when the step is repeated; or None, if that is nobody's business."""
 
     def gave_gradients(self, leaves: Any) -> None:
         """A backward pass is about to give gradients to ``leaves``."""
@@ -52,11 +57,13 @@ def tell(event: str, *arguments: Any) -> None:
 
 
 def telling(check: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Have each call of ``check`` told to the listener, as a function that repeats it."""
+    """Have the listener make each call of ``check``, if there is one: it may repeat it."""
 
     @wraps(check)
     def checking(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        check(*args, **kwargs)
-        tell("checked", partial(check, *args, **kwargs))
+        if events.listener is None:
+            check(*args, **kwargs)
+        else:
+            events.listener.checked(partial(check, *args, **kwargs))
 
     return checking

@@ -31,7 +31,7 @@ def inputs(problem: Problem, seed: int) -> list[tuple[Array, Array]]:
 
 class Minigrad:
     """Modules, loss and optimiser as in the README; ``fused`` by ``nn.fuse``; ``captured`` by
-    ``mg.cuda.graph``, for each optimiser and precision anew."""
+    ``mg.capture``, for each optimiser and precision anew."""
 
     def __init__(
         self, problem: Problem, data: list[tuple[Array, Array]], fused: bool, captured: bool = False
@@ -61,7 +61,7 @@ class Minigrad:
         self.optimizer = kind(self.model.parameters(), lr=problem.lr)
         self.compute: Callable[..., Any] = self.forward_and_backward
         if self.captured:
-            self.compute = mg.cuda.graph(self.forward_and_backward, *self.sets[0], model=self.model)
+            self.compute = mg.capture(self.forward_and_backward, *self.sets[0], model=self.model)
 
     def forward_and_backward(self, x: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
         """The loss, and the gradients."""

@@ -38,6 +38,7 @@ from .random import (
     get_rng_state,
     manual_seed,
     set_rng_state,
+    uniform,
 )
 
 __all__ = [
@@ -65,4 +66,5 @@ __all__ = [
     "get_rng_state",
     "manual_seed",
     "set_rng_state",
+    "uniform",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..events import tell
+from ..events import events, tell
+from .library import Array
 
 _generator: np.random.Generator | None = None
 
@@ -28,7 +29,8 @@ def default_generator() -> np.random.Generator:
     tell(
         "leaves_the_step",
         "draws random numbers on the host",
-        "draw before the step, and give it what was drawn as an input (dropout cannot be captured)",
+        "draw before the step, and give it what was drawn as an input (dropout can be captured on "
+        "the CPU, not on a GPU)",
     )
     return _started()
 
@@ -38,6 +40,19 @@ def _started() -> np.random.Generator:
     if _generator is None:  # made when first asked for: importing numpy.random takes a while
         _generator = np.random.default_rng()
     return _generator
+
+
+def uniform(shape: tuple[int, ...]) -> Array:
+    """Numbers from [0, 1), float64, on the host. Where a step is being captured on the CPU, they
+    are drawn again before each replay."""
+    listener = events.listener
+    place = None if listener is None else listener.drawn_anew(shape, draw_into)
+    return np.asarray(default_generator().random(shape)) if place is None else place
+
+
+def draw_into(place: Array) -> None:
+    """Fill an array with the next numbers of ``uniform``."""
+    _started().random(out=place)
 
 
 def get_rng_state() -> dict[str, Any]:

@@ -101,10 +101,18 @@ def backward(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
     return op.backward(grad, *saved) if input_grads is None else input_grads
 
 
+def takes_kernels(array: Array) -> bool:
+    """Whether kernels may run on an array of a subclass: ``replay/`` has one, which notes what is
+    done with it."""
+    return switch.kernels and getattr(type(array), "takes_kernels", False)
+
+
 def _forward_elsewhere(op: Op, arrays: Sequence[Array]) -> Array:
     guard.one_device(op, arrays)
-    if array_module(arrays[0]) is np:  # a subclass of NumPy's arrays, which no kernel takes
-        return op.forward(*arrays)
+    if array_module(arrays[0]) is np:  # a subclass of NumPy's arrays
+        kernel = numpy_forward.get(type(op)) if takes_kernels(arrays[0]) else None
+        output = kernel(op, *arrays) if kernel is not None else None
+        return op.forward(*arrays) if output is None else output
     tell("read", *arrays)
     with on_device_of(arrays[0]):
         kernel = cupy_forward.get(type(op))
@@ -113,8 +121,10 @@ def _forward_elsewhere(op: Op, arrays: Sequence[Array]) -> Array:
 
 
 def _backward_elsewhere(op: Op, grad: Array, saved: Sequence[Any]) -> Any:
-    if array_module(grad) is np:  # a number of NumPy's, which no kernel takes
-        return op.backward(grad, *saved)
+    if array_module(grad) is np:  # a number of NumPy's, or a subclass of its arrays
+        kernel = numpy_backward.get(type(op)) if takes_kernels(grad) else None
+        input_grads = kernel(op, grad, *saved) if kernel is not None else None
+        return op.backward(grad, *saved) if input_grads is None else input_grads
     make_current(grad)
     kernel = cupy_backward.get(type(op))
     input_grads = kernel(op, grad, *saved) if kernel is not None and switch.kernels else None
@@ -130,7 +140,7 @@ def in_place(rule: Callable[..., None], *arguments: Any) -> None:
     if recomputing.get():
         return
     array = arguments[0]
-    kernel = (numpy_in_place if type(array) is np.ndarray else cupy_in_place).get(rule)
+    kernel = (numpy_in_place if isinstance(array, np.ndarray) else cupy_in_place).get(rule)
     with on_device_of(array):
         if kernel is None or not switch.kernels or not kernel(*arguments):
             rule(*arguments)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import check_range
-from ..backend import CPU, default_generator, host_copy, to_device
+from ..backend import CPU, host_copy, to_device, uniform
 from ..core.autograd import apply
 from ..methods.arguments import narrowed, widened
 from ..ops.axes import normalize_dim
@@ -165,9 +165,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ValueError(f"dropout: p is {p}, expected a probability from 0 to 1")
     if not training or p == 0:
         return input
-    kept = default_generator().random(input.shape) >= p
-    mask = (kept / (1 - p) if p < 1 else kept * 0.0).astype(input.dtype)
-    return input * Tensor.from_array(to_device(np.asarray(mask), input.device))
+    kept = uniform(input.shape) >= p
+    mask = Tensor.from_array((kept / (1 - p) if p < 1 else kept * 0.0).astype(input.dtype))
+    return input * mask.to(input.device)
 
 
 def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:

@@ -171,15 +171,15 @@ def can_track(vector: Tensor, x: Array, channels: tuple[int, ...], training: boo
     return (
         array.shape == channels
         and array.dtype.kind == "f"
-        and type(array) is type(x)
+        and (type(array) is type(x) or isinstance(array, np.ndarray) is isinstance(x, np.ndarray))
         and (not training or not (vector.requires_grad or read_only(array)))
-        and (type(x) is np.ndarray or device_of(array) == device_of(x))
+        and (isinstance(x, np.ndarray) or device_of(array) == device_of(x))
     )
 
 
 def read_only(array: Array) -> bool:
     """Whether NumPy refuses to write into ``array``. (CuPy knows no such arrays.)"""
-    return type(array) is np.ndarray and not array.flags.writeable
+    return isinstance(array, np.ndarray) and not array.flags.writeable
 
 
 def _refuse_batch_norm(

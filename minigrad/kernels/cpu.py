@@ -14,7 +14,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -69,14 +69,14 @@ def column_sums(n: int, kind: str, factor: float = 1.0) -> Callable[[Array], Arr
     each thousand are added in float64: one long sum in float32 loses a digit for every
     hundredfold of its length."""
     if n <= ROWS_AT_ONCE:
-        return np.full(n, factor, kind).dot
+        return partial(np.dot, np.full(n, factor, kind))
     ones = np.ones(ROWS_AT_ONCE, kind)
 
     def in_parts(x: Array) -> Array:
-        total = np.zeros(x.shape[1])
+        total = np.zeros_like(x, np.float64, shape=x.shape[1])
         for start in range(0, n, ROWS_AT_ONCE):
             rows = x[start : start + ROWS_AT_ONCE]
-            total += ones[: len(rows)].dot(rows)
+            total += np.dot(ones[: len(rows)], rows)
         return (total * factor).astype(kind)
 
     return in_parts
@@ -94,7 +94,7 @@ def linear_forward(op: ops.Linear, x: Array, weight: Array, bias: Array | None =
     """Y = X W^T, and b added in place."""
     if bias is None or x.ndim != 2 or x.dtype.char not in "fd" or not x.size:
         return None
-    y = x.dot(weight.T)
+    y = np.dot(x, weight.T)
     y += bias
     return y
 
@@ -106,8 +106,8 @@ def linear_backward(
     if grad.ndim != 2 or grad.dtype.char not in "fd" or not grad.size:
         return None
     to_x, to_weight, *_ = op.parents
-    dx = None if to_x is None else grad.dot(weight)
-    dw = None if to_weight is None else grad.T.dot(x)
+    dx = None if to_x is None else np.dot(grad, weight)
+    dw = None if to_weight is None else np.dot(grad.T, x)
     return (dx, dw) if bias is None else (dx, dw, column_sums(len(grad), grad.dtype.char)(grad))
 
 
@@ -178,7 +178,7 @@ def cross_entropy_forward(op: ops.SoftmaxCrossEntropy, logits: Array, labels: Ar
     that a sum over the classes adds up whole rows."""
     if op.reduction != "mean" or not is_matrix(logits) or not _counts_all(labels, logits, op):
         return None
-    z = np.array(logits.T, order="C")  # (C, N), and a copy in any case
+    z = logits.T.copy()  # (C, N)
     z -= np.maximum.reduce(z, 0)
     picked = z[labels, rows(len(labels))]
     np.exp(z, z)
@@ -208,7 +208,7 @@ def cross_entropy_backward(
     dz = exponentials / total
     dz[labels, rows(len(labels))] -= 1
     dz *= grad / len(labels)
-    return np.ascontiguousarray(dz.T), None
+    return dz.T.copy(), None
 
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {

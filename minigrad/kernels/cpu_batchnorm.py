@@ -119,9 +119,12 @@ def update_running(mean: Array, var: Array, op: Any, momentum: float, m: int) ->
     return True
 
 
+ONE = np.ones((), np.int64)
+
+
 def count_one(count: Array) -> bool:
-    """An eighth of the time that NumPy needs for count += 1."""
-    count[...] = count.item() + 1
+    """A third of the time that NumPy needs for count += 1."""
+    np.add(count, ONE, count)
     return True
 
 
@@ -161,7 +164,7 @@ def linear_batch_norm_sigmoid_forward(
     and the bias, which centring would take away again, is not added to it."""
     if not is_matrix(x):
         return None
-    z = x.dot(weight.T)
+    z = np.dot(x, weight.T)
     first = z[0].copy()
     z -= first
     y = _sigmoid_of(ieee().run(_normalise, op, z, first, gamma, beta, True))
@@ -184,7 +187,7 @@ def linear_batch_norm_sigmoid_backward(
     if op.workspace is None:
         return None
     dz, d_gamma, d_beta = batch_norm_sigmoid_backward(op, grad, y, x, gamma, beta)
-    return *linear_backward(op, dz, y, x, weight), np.zeros(bias.shape, dz.dtype), d_gamma, d_beta
+    return *linear_backward(op, dz, y, x, weight), np.zeros_like(d_beta), d_gamma, d_beta
 
 
 FORWARD: dict[type[ops.Op], Callable[..., Any]] = {

@@ -38,7 +38,7 @@ class Strips:
         (self.ph, self.pw), (self.dh, self.dw) = window.padding, window.dilation
         self.o, _, self.kh, self.kw = weight.shape
         self.oh, self.ow = window.out((self.h, self.w))
-        self.many, self.dtype, self.item = many, x.dtype, x.dtype.itemsize
+        self.many, self.like, self.dtype, self.item = many, x, x.dtype, x.dtype.itemsize
         self.width = self.w + 2 * self.pw
         self.size = (self.h + 2 * self.ph) * self.width  # of a padded image
         self.first = self.ph * self.width + self.pw  # where the pixels of an image begin
@@ -53,13 +53,14 @@ class Strips:
     @cached_property
     def images(self) -> tuple[Array, Array]:
         """A strip of zeros for X, and its pixels (many, C, H, W), to be filled in."""
-        strip = np.zeros((self.c, self.many * self.size), self.dtype)
+        strip = np.zeros_like(self.like, order="C", shape=(self.c, self.many * self.size))
         return strip, self.view(strip, self.first, self.h, self.w)
 
     @cached_property
     def columns(self) -> Array:
         """U (C kh kw + 1, places), to be filled in but for its last row, of ones."""
-        u = np.empty((self.c * self.kh * self.kw + 1, self.places), self.dtype)
+        shape = self.c * self.kh * self.kw + 1, self.places
+        u = np.empty_like(self.like, order="C", shape=shape)
         u[-1] = 1
         return u
 
@@ -70,7 +71,7 @@ class Strips:
         It ends in so many zeros that a row of dU, moved back, begins with those of the row before.
         """
         length = max(self.places + max(self.far - self.first, 0), self.first + self.pixels)
-        strip = np.zeros((self.o, length), self.dtype)
+        strip = np.zeros_like(self.like, order="C", shape=(self.o, length))
         return strip, self.view(strip, 0, self.oh, self.ow)
 
     def view(self, strip: Array, start: int, h: int, w: int) -> Array:
@@ -83,7 +84,7 @@ class Strips:
     ) -> Array:
         """What is found in a strip from start on, by as many numbers further for each axis."""
         strides = tuple(step * self.item for step in steps)
-        return np.ndarray(shape, self.dtype, strip, start * self.item, strides)
+        return type(strip)(shape, self.dtype, strip, start * self.item, strides)
 
     def unfold(self, x: Array) -> Array:
         """U and a row of ones, of as many images."""
@@ -104,7 +105,7 @@ class Strips:
             1,
         )
         rows = self.steps(du, self.first, (self.c, self.kh, self.kw, self.pixels), moved)
-        dx = np.empty((self.c, self.pixels), self.dtype)
+        dx = np.empty_like(self.like, order="C", shape=(self.c, self.pixels))
         return self.view(rows.sum(axis=(1, 2), out=dx), 0, self.h, self.w)
 
 
@@ -134,11 +135,12 @@ def forward(op: ops.Convolution, x: Array, weight: Array, bias: Array | None = N
     """Y = W U, for some images at a time; the bias is the weight of the row of ones."""
     if not suits(op, x, weight, *(() if bias is None else (bias,))):
         return None
-    last = np.zeros(len(weight), x.dtype) if bias is None else bias
+    last = np.zeros_like(weight, shape=len(weight)) if bias is None else bias
     rows = np.concatenate([weight.reshape(len(weight), -1), last[:, None]], 1)
-    y = np.empty((len(x), len(weight), *op.window.out(x.shape[2:])), x.dtype)
+    shape = len(x), len(weight), *op.window.out(x.shape[2:])
+    y = np.empty_like(x, order="C", shape=shape)
     for block, strips in blocks(op, x, weight):
-        product = rows.dot(strips.unfold(x[block]))
+        product = np.dot(rows, strips.unfold(x[block]))
         y[block] = strips.view(product, 0, strips.oh, strips.ow)
     return y
 
@@ -151,8 +153,8 @@ def backward(
         return None
     to_x, to_weight, *_ = op.parents
     turned = weight.reshape(len(weight), -1).T
-    dx = None if to_x is None else np.empty(x.shape, x.dtype)
-    dw = np.zeros((len(weight), len(turned) + 1), x.dtype)
+    dx = None if to_x is None else np.empty_like(x, order="C")
+    dw = np.zeros_like(weight, order="C", shape=(len(weight), len(turned) + 1))
     for block, strips in blocks(op, x, weight):
         dy, places = strips.gradients
         places[:] = grad[block]

@@ -129,7 +129,8 @@ def erf(x: Array) -> Array:
     NumPy has none. The C library's, taken one number at a time, is exact and slow.
     """
     if array_module(x) is np:
-        return np.asarray(_erf(np.asarray(x, np.float64)), dtype=x.dtype)
+        y = np.empty_like(x, object)  # what a function of Python makes
+        return _erf(x.astype(np.float64), y).astype(x.dtype)
     from cupyx.scipy import special
 
     return special.erf(x)

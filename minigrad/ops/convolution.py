@@ -71,7 +71,7 @@ class Unfold(Op):
         (kh, kw), (ph, pw), xp = self.window.kernel, self.window.padding, array_module(x)
         padded = xp.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))) if ph or pw else x
         oh, ow = self.window.out(tuple(size))
-        y = xp.empty((n, c, kh, kw, oh, ow), x.dtype)
+        y = xp.empty_like(x, order="C", shape=(n, c, kh, kw, oh, ow))
         for i, j, rows, columns in self.window.taps(tuple(size)):
             y[:, :, i, j] = padded[:, :, rows, columns]
         return y.reshape((n, c * kh * kw, oh * ow))
@@ -95,7 +95,8 @@ class Fold(Op):
         (h, w), (oh, ow) = self.size, self.window.out(self.size)
         n, c = x.shape[0], x.shape[1] // (kh * kw)
         places = x.reshape((n, c, kh, kw, oh, ow))
-        y = array_module(x).zeros((n, c, h + 2 * ph, w + 2 * pw), x.dtype)
+        shape = n, c, h + 2 * ph, w + 2 * pw
+        y = array_module(x).zeros_like(x, order="C", shape=shape)
         for i, j, rows, columns in self.window.taps(self.size):
             y[:, :, rows, columns] += places[:, :, i, j]
         return y[:, :, ph : ph + h, pw : pw + w]

@@ -46,7 +46,7 @@ class Scatter(Op):
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
-        y = xp.zeros(self.shape, dtype=x.dtype)
+        y = xp.zeros_like(x, order="C", shape=self.shape)
         if is_advanced(self.index):
             xp.add.at(y, self.index, x)
         else:

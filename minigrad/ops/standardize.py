@@ -96,7 +96,7 @@ def scale_on_gpu(x: Any, axes: tuple[int, ...]) -> Array | None:
     to be waited for to learn whether there is something to mend: there every x is scaled, nearly
     always by 1."""
     x = array_of(x)
-    if type(x) is np.ndarray or not x.size:
+    if isinstance(x, np.ndarray) or not x.size:
         return None
     xp, large = array_module(x), float(np.finfo(x.dtype).max) ** 0.4
     largest = xp.maximum(x.max(axis=axes, keepdims=True), -x.min(axis=axes, keepdims=True))

@@ -1,24 +1,24 @@
-"""A step that is recorded once and replayed: as one CUDA graph, with one launch.
+"""A step that is recorded once and replayed: as a plan of NumPy's calls, or as one CUDA graph.
 
-To launch a kernel takes the host 5 to 20 microseconds, and a step of 20 layers has some 300
-kernels. Where the layers are small, the GPU mostly waits for the next one. A CUDA graph is the list
-of all that a step has launched, with every argument; the GPU works it off on its own.
+On the CPU a small step is mostly Python: Tensors, nodes, checks, new arrays. On a GPU, to launch a
+kernel takes the host 5 to 20 microseconds, and a step of 20 layers has some 300 kernels. What was
+recorded replays without all that.
 
 What makes it fast makes it dangerous: the Python of the step does not run again. An address, a
-shape, a number is what it was when the graph was captured. So here
+shape, a number is what it was when the step was recorded. So here
 
-* inputs are copied to where the graph reads them, and labels are checked anew;
+* inputs are copied to where a replay reads them, and labels are checked anew;
 * what a replay would not do, or would do to what it does not know of, is refused while the step is
-  captured (``backend.refuse_while_capturing``);
-* the graph has memory of its own (``kernels/arena.py``), and holds what the step read besides;
+  recorded;
+* a replay has memory of its own, and holds what the step read besides;
 * it must give what the step gives, twice in a row and for other inputs, before it is returned;
 * its assumptions about the model are checked again before each replay;
 * what it returns is copied, as the next replay writes to the same place.
 
-The step of the optimiser stays outside. It is one launch (``kernels/cuda_steps.py``), and its
-numbers are new each time: the learning rate, how many steps Adam has made.
+There is one shape (``step.py``) and two recorders (``on_cpu.py``, ``on_gpu.py``).
 """
 
-from .step import Replay, graph
+from .capture import PerShape, capture
+from .step import Replay
 
-__all__ = ["Replay", "graph"]
+__all__ = ["PerShape", "Replay", "capture"]

@@ -7,17 +7,19 @@ error where it happens.
 
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..backend import Array, owner
 from ..events import Listener, events
 from ..tensor import Tensor
+from .notes import raw
 
 
 class Recording(Listener):
     """Within ``with``, it listens to this thread. Only ``parameters`` may get gradients."""
 
-    def __init__(self, gemm: Callable[..., None], parameters: list[Any]) -> None:
+    def __init__(self, gemm: Callable[..., None] | None, parameters: list[Any]) -> None:
         self.gemm = gemm
         self.parameters = {id(p) for p in parameters}
         self.forget()
@@ -43,8 +45,11 @@ class Recording(Listener):
         """Likewise."""
         self.memory_written += [weakref.ref(owner(array)) for array in arrays]
 
-    def checked(self, check: Callable[[], object]) -> None:
-        """To be made again before each replay."""
+    def checked(self, check: partial[None]) -> None:
+        """Made now, and again before each replay. A plan notes what it computes with inputs, and
+        not what a check does."""
+        check = partial(check.func, *raw(check.args), **raw(check.keywords))
+        check()
         self.checks.append(check)
 
     def gave_gradients(self, leaves: Iterable[Tensor]) -> None:
@@ -52,11 +57,11 @@ class Recording(Listener):
         for leaf in leaves:
             if id(leaf) not in self.parameters:
                 raise RuntimeError(
-                    f"cuda.graph: the step gives a gradient to a tensor of shape {leaf.shape}, "
+                    f"capture: the step gives a gradient to a tensor of shape {leaf.shape}, "
                     f"which is no parameter of the model; pass a model that holds all that is "
                     f"trained"
                 )
 
     def leaves_the_step(self, what: str, instead: str) -> None:
-        """The GPU is given nothing that could be replayed."""
-        raise RuntimeError(f"cuda.graph: the step {what}, which a replay would not; {instead}")
+        """There is nothing that could be replayed."""
+        raise RuntimeError(f"capture: the step {what}, which a replay would not; {instead}")

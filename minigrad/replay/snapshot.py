@@ -1,7 +1,7 @@
-"""What a captured graph assumes about its model, and whether it still holds.
+"""What a captured step assumes about its model, and whether it still holds.
 
-The graph reads and writes fixed addresses, and does what the modules did when it was captured. So
-everything that may change without the graph's knowledge is noted here, and compared before each
+A replay reads and writes fixed addresses, and does what the modules did when it was captured. So
+everything that may change without its knowledge is noted here, and compared before each
 replay. For a model of 20 layers that takes some 40 microseconds.
 """
 
@@ -61,7 +61,7 @@ class ModelSnapshot:
                 yield f"requires_grad of {name}"
 
     def hooked(self) -> Iterator[str]:
-        """Which modules and tensors have hooks, which are Python and not in the graph."""
+        """Which modules and tensors have hooks, which are Python and not replayed."""
         for name, module, *_ in self.modules:
             if module.has_hooks:
                 yield name

@@ -1,14 +1,16 @@
 """Capturing a step, and what the replays of it do."""
 
-import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from ..backend import (
     Array,
+    array_module,
+    default_generator,
     device_of,
+    get_rng_state,
     hand_on_host_copy,
-    import_cupy,
     on_device_of,
     owner,
     remember_on_host,
@@ -16,10 +18,12 @@ from ..backend import (
 )
 from ..core.graph import next_order
 from ..core.versions import mark_written, written_since
-from ..kernels.arena import Arena
-from ..kernels.cublas import Direct
 from ..nn import Module
+from ..optim import Optimizer
 from ..tensor import Tensor
+from .notes import OtherPath, raw
+from .on_cpu import PlanRecorder
+from .on_gpu import GraphRecorder
 from .recording import Recording
 from .snapshot import ModelSnapshot
 from .trial import difference, is_symmetric, outcome
@@ -31,16 +35,29 @@ Step = Callable[..., Any]
 
 
 class Replay:
-    """What ``graph`` returns: call it as the step was called."""
+    """What ``capture`` returns: call it as the step was called."""
 
-    def __init__(self, step: Step, inputs: tuple[Tensor, ...], model: Module) -> None:
-        self.step, self.model = step, model
+    outputs: list[Array]
+    like_the_step: Callable[[list[Tensor]], Any]
+    gradients: list[tuple[Tensor, Tensor | None, Array | None]]
+
+    def __init__(
+        self,
+        step: Step,
+        inputs: tuple[Tensor, ...],
+        model: Module,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        self.step, self.model, self.optimizer = step, model, None
+        self.thread = threading.get_ident()
         self.name = getattr(step, "__name__", type(step).__name__)
         self._check_arguments(inputs)
         self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
         self.there = (*self.parameters, *self.buffers)[0].array  # something on the right GPU
         self.device = device_of(self.there)
-        gradients = [p._grad for p in self.parameters]
+        gradients, random = [p._grad for p in self.parameters], get_rng_state()
+        on_cpu = self.device.type == "cpu"
+        self.recorder: Any = (PlanRecorder if on_cpu else GraphRecorder)(self.parameters)
         with on_device_of(self.there):
             kept = [b.array.copy() for b in self.buffers]
             self.inputs = [
@@ -52,20 +69,24 @@ class Replay:
                     remember_on_host(place.array)  # labels are checked while nothing can be read
                 self._capture()
                 self._restore(kept)
+                default_generator().bit_generator.state = random
                 expected = outcome(self._run_step, inputs, model)
                 self._restore(kept)
                 self.snapshot = ModelSnapshot(model)
+                default_generator().bit_generator.state = random
                 what = difference(outcome(self, inputs, model), expected)
             finally:
                 self._restore(kept)
+                default_generator().bit_generator.state = random
                 for p, gradient in zip(self.parameters, gradients, strict=True):
                     p._grad = gradient
         if what is not None:
             raise RuntimeError(
-                f"cuda.graph: a replay of {self.name} gave another result than running it: {what} "
+                f"capture: a replay of {self.name} gave another result than running it: {what} "
                 f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
                 f"from call to call but the inputs and the model"
             )
+        self.optimizer = self._checked(optimizer)
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -82,11 +103,20 @@ class Replay:
         """
         self._check_inputs(inputs)
         self._check_model()
+        result = self._replay(inputs)
+        if self.optimizer is not None:
+            self.optimizer.step()
+        return result
+
+    def _replay(self, inputs: tuple[Tensor, ...]) -> Any:
         with on_device_of(self.there):
             self._fill(inputs)
             for check in self.checks:
                 check()
-            self.graph.launch()
+            try:
+                self.recorder.launch()
+            except OtherPath:
+                return self._run_detached(inputs)
             written = [b.array for b in self.buffers]
             for p, gradient, array in self.gradients:
                 p._grad = gradient
@@ -100,53 +130,45 @@ class Replay:
     # ------------------------------------------------------------------------------- capturing
 
     def _capture(self) -> None:
-        """Record the step on a stream of its own, in memory that nothing else is put into."""
-        cupy: Any = import_cupy()
-        stream = cupy.cuda.Stream(non_blocking=True)
-        self.arena = Arena(cupy.cuda)
-        cupy.get_default_memory_pool().free_all_blocks()  # it keeps what a step needs; so will this
-        cupy.cuda.Device().synchronize()  # the stream waits for no other,
-        with cupy.cuda.using_allocator(self.arena.malloc), stream:
-            self.gemm = Direct(cupy, stream)
-            self.gemm.prepare()
+        """Run the step to see what it does, and once more to record it."""
+        with self.recorder.around() as recording:
+            for _ in range(WARM_UP):
+                self.step(*self.inputs)
+                self._refuse_other_writes(recording)
+            zeros = [
+                Tensor.from_array(array_module(p.array).zeros_like(p.array))
+                for p in self.parameters
+            ]
+            for p, zero in zip(self.parameters, zeros, strict=True):
+                p._grad = zero  # to see what the step does to it
+            recording.forget()
+            begun = next_order()
+            tensors = [*self.inputs, *self.parameters, *self.buffers, *zeros]
             try:
-                with Recording(self.gemm, self.parameters) as recording:
-                    for _ in range(WARM_UP):
-                        self.step(*self.inputs)
-                        self._refuse_other_writes(recording)
-                    zeros = [Tensor.from_array(cupy.zeros_like(p.array)) for p in self.parameters]
-                    for p, zero in zip(self.parameters, zeros, strict=True):
-                        p._grad = zero  # to see what the step does to it
-                    stream.synchronize()
-                    self.gemm.prepare()
-                    recording.forget()
-                    begun = next_order()
-                    result = self._recorded(stream)
-                    self.checks = recording.checks
-                    read = [memory() for memory in recording.memory_read]
-            finally:
-                stream.synchronize()  # and no other waits for it
+                result = self.recorder.record(lambda: self.step(*self.inputs), tensors)
+            except Exception as error:
+                raise RuntimeError(f"capture: {self.name} cannot be captured: {error}") from error
+            self.checks = recording.checks
+            read = [memory() for memory in recording.memory_read]
         self._keep_outputs(result)
+        self._keep_gradients(zeros, begun)
         self.read = [memory for memory in read if memory is not None]  # and so it stays
-        self.gradients = [
-            (p, p._grad, None if p._grad is None else p._grad.array)
-            for p, zero in zip(self.parameters, zeros, strict=True)
-            if p._grad is not zero or written_since(zero.array, begun)
-        ]
+        kept = [*self.outputs, *(array for *_, array in self.gradients if array is not None)]
+        self.recorder.finish(kept, [*self.parameters, *self.buffers])
+        self.outputs = [raw(array) for array in self.outputs]
 
-    def _recorded(self, stream: Any) -> Any:
-        """Run the step once more, and make ``graph`` of what it launches."""
-        stream.begin_capture()
-        try:
-            result = self.step(*self.inputs)
-            self.graph = stream.end_capture()
-        except BaseException as error:
-            with contextlib.suppress(Exception):  # it has failed already
-                stream.end_capture()
-            if not isinstance(error, Exception):  # Ctrl-C
-                raise
-            raise RuntimeError(f"cuda.graph: {self.name} cannot be captured: {error}") from error
-        return result
+    def _keep_gradients(self, zeros: list[Tensor], begun: int) -> None:
+        """Note where a replay leaves the gradients of those parameters that the step gives one."""
+        self.gradients = []
+        for p, zero in zip(self.parameters, zeros, strict=True):
+            gradient = p._grad
+            if gradient is None:
+                self.gradients.append((p, None, None))
+            elif gradient is not zero or written_since(zero.array, begun):
+                if gradient is not zero:
+                    self.recorder.must_be_noted(gradient.array, "a gradient")
+                gradient.array = raw(gradient.array)
+                self.gradients.append((p, gradient, gradient.array))
 
     def _refuse_other_writes(self, recording: Recording) -> None:
         """What is changed in place and is still there after the step, a replay would change too."""
@@ -156,51 +178,74 @@ class Replay:
             memory = reference()
             if memory is not None and id(memory) not in ids:
                 raise RuntimeError(
-                    f"cuda.graph: the step changes a tensor of shape {tuple(memory.shape)} in "
+                    f"capture: the step changes a tensor of shape {tuple(memory.shape)} in "
                     f"place, which is no buffer of the model; change it after each replay, with "
                     f"what the step returns"
                 )
 
     def _keep_outputs(self, result: Any) -> None:
         """Note where the graph leaves what the step returns, and how to return others like it."""
-        self.like_the_step: Callable[[list[Tensor]], Any]
         if isinstance(result, Tensor):
-            self.outputs: list[Array] = [result.array]
+            self.outputs = [result.array]
             self.like_the_step = lambda copies: copies[0]
         elif isinstance(result, tuple | list) and all(isinstance(r, Tensor) for r in result):
             self.outputs = [r.array for r in result]
             self.like_the_step = getattr(type(result), "_make", type(result))  # of a namedtuple
         else:
             raise TypeError(
-                f"cuda.graph: {self.name} returned a {type(result).__name__}, expected a Tensor "
+                f"capture: {self.name} returned a {type(result).__name__}, expected a Tensor "
                 f"or a tuple of Tensors, such as the loss"
             )
+        for array in self.outputs:
+            self.recorder.must_be_noted(array, "what it returns")
 
     # --------------------------------------------------------------------------------- checking
 
     def _check_arguments(self, inputs: tuple[Tensor, ...]) -> None:
         if not callable(self.step):
             raise TypeError(
-                f"cuda.graph: the step is a {type(self.step).__name__}, expected a function"
+                f"capture: the step is a {type(self.step).__name__}, expected a function"
             )
         devices = {str(t.device) for t in (*self.model.parameters(), *self.model.buffers())}
-        if len(devices) != 1 or "cpu" in devices:
+        if len(devices) != 1:
             where = " and ".join(sorted(devices)) or "nowhere: it has no parameters"
-            raise ValueError(f"cuda.graph: the model is on {where}, expected one GPU")
+            raise ValueError(f"capture: the model is on {where}, expected one device")
         for number, x in enumerate(inputs):
-            _check_input("cuda.graph", number, x)
+            _check_input("capture", number, x)
             if is_symmetric(x):
                 raise ValueError(
-                    f"cuda.graph: input {number} is zero, or the same from its last element to its "
-                    f"first, and cannot show that the graph reads it; give an example from training"
+                    f"capture: input {number} is zero, or the same from its last element to its "
+                    f"first, and cannot show that a replay reads it; give an example from training"
                 )
         self.snapshot = ModelSnapshot(self.model)
         for name in self.snapshot.hooked():
             raise ValueError(
-                f"cuda.graph: {name} has hooks, which a replay would not call; remove them"
+                f"capture: {name} has hooks, which a replay would not call; remove them"
             )
 
+    def _checked(self, optimizer: Optimizer | None) -> Optimizer | None:
+        if optimizer is None:
+            return None
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"capture: optimizer is a {type(optimizer).__name__}, expected an Optimizer"
+            )
+        known = {id(p) for p in self.parameters}
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if id(p) not in known:
+                    raise ValueError(
+                        f"capture: the optimizer updates a tensor of shape {p.shape}, which is no "
+                        f"parameter of the model"
+                    )
+        return optimizer
+
     def _check_inputs(self, inputs: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() != self.thread:
+            raise RuntimeError(
+                f"{self.name}: it was captured in another thread, and its memory is used by one "
+                f"at a time; capture it in each thread that calls it"
+            )
         if len(inputs) != len(self.inputs):
             raise TypeError(
                 f"{self.name}: got {len(inputs)} inputs, expected {len(self.inputs)}, as it was "
@@ -218,7 +263,7 @@ class Replay:
     def _check_model(self) -> None:
         for what in self.snapshot.changes():
             raise RuntimeError(
-                f"{self.name}: {what} is not what it was when the graph was captured; "
+                f"{self.name}: {what} is not what it was when the step was captured; "
                 f"capture it again"
             )
         for name in self.snapshot.hooked():
@@ -233,6 +278,12 @@ class Replay:
         """The step itself, with the inputs where the graph reads them."""
         self._fill(inputs)
         return self.step(*self.inputs)
+
+    def _run_detached(self, inputs: tuple[Tensor, ...]) -> Any:
+        """The step itself, where a replay would take another path than the numbers ask for."""
+        result = self.step(*(x.to(self.device) for x in inputs))
+        single = isinstance(result, Tensor)
+        return self.like_the_step([r.detach() for r in ([result] if single else result)])
 
     def _fill(self, inputs: tuple[Tensor, ...]) -> None:
         """Copy ``inputs`` to where the graph reads them, with what the host knows of integers."""
@@ -256,40 +307,3 @@ def _check_input(name: str, number: int, x: Tensor) -> None:
             f"{name}: input {number} requires a gradient, and only parameters get one; "
             f"pass .detach()"
         )
-
-
-def graph(step: Step, *inputs: Tensor, model: Module) -> Replay:
-    """Capture a training step as one CUDA graph, which replays with one launch.
-
-        def step(x, labels):
-            model.zero_grad()
-            loss = F.cross_entropy(model(x), labels)
-            loss.backward()
-            return loss
-
-        replay = mg.cuda.graph(step, x, labels, model=model)
-        for x, labels in loader:              # batches of the size it was captured with
-            loss = replay(x, labels)
-            optimizer.step()
-
-    The step is run five times while it is captured and checked; buffers and gradients of the model
-    are put back afterwards. It ends before ``optimizer.step()``, which stays an ordinary call, as
-    do ``clip_grad_norm_`` and schedules: their numbers change from step to step. (PyTorch's
-    function of this kind is ``torch.cuda.make_graphed_callables``.)
-
-    Args:
-        step: takes the inputs; begins with ``zero_grad``, calls ``backward``, returns a Tensor or a
-            tuple of them. What its Python does besides is done now, and not in a replay.
-        inputs: an example of them, with which it is captured: a batch from training.
-        model: the module whose parameters it gives gradients to, on a GPU.
-
-    Raises:
-        TypeError, ValueError: an argument is not of this kind.
-        RuntimeError: the step cannot be captured: it draws random numbers (dropout), reads a number
-            (``item()``), moves an array to the GPU, makes a product of other than two matrices, or
-            trains or changes something besides the model; or a replay differs from it. The model is
-            as before then.
-
-    Source: NVIDIA, "CUDA C++ Programming Guide", chapter "CUDA Graphs".
-    """
-    return Replay(step, inputs, model)
