@@ -3,6 +3,7 @@
 - ``links``: a link to another language or to a file of the source leads to a page of the site
 - ``languages``: the switch between a page and its twin
 - ``chinese``: the search finds Chinese words
+- ``figures``: the figures of the lessons are drawn by the code on the page
 - ``mathml``: formulas become MathML, which a browser draws by itself
 - ``docstrings``: derivations in docstrings keep their lines
 """
@@ -10,7 +11,7 @@
 import logging
 from typing import Any
 
-from . import chinese, docstrings, languages, links, mathml
+from . import chinese, docstrings, figures, languages, links, mathml
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -19,6 +20,6 @@ def setup(app: Any) -> dict[str, bool]:
     # without which suppress_warnings cannot name it.)
     toctrees = logging.getLogger("sphinx.sphinx.directives.other")
     toctrees.addFilter(lambda record: getattr(record, "subtype", None) != "empty_glob")
-    for part in (links, languages, chinese, mathml, docstrings):
+    for part in (links, languages, chinese, figures, mathml, docstrings):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

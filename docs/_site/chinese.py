@@ -17,8 +17,7 @@ from sphinx.transforms import SphinxTransform
 RUN = re.compile(r"[a-z0-9_]+|[\u3400-\u9fff]+", re.I)
 
 
-WIDE = "[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]"  # Chinese characters and punctuation
-BREAK = re.compile(f"(?<={WIDE})\n(?={WIDE})")
+WIDE = re.compile("[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")  # Chinese characters and punctuation
 
 
 class JoinLines(SphinxTransform):
@@ -29,9 +28,35 @@ class JoinLines(SphinxTransform):
     def apply(self, **options: Any) -> None:
         """Called by Sphinx, once for each page."""
         for text in list(self.document.findall(nodes.Text)):
-            joined = BREAK.sub("", text)
-            if joined != text and not isinstance(text.parent, nodes.FixedTextElement):
-                text.parent.replace(text, nodes.Text(joined))
+            if "\n" in text and not isinstance(text.parent, nodes.FixedTextElement):
+                joined = join(text, before(text), after(text))
+                if joined != text:
+                    text.parent.replace(text, nodes.Text(joined))
+
+
+def join(text: str, before: str, after: str) -> str:
+    """``text`` without the line breaks between two Chinese characters; the letters before it and
+    after it count too."""
+    lines = text.split("\n")
+    out = lines[0]
+    for number, line in enumerate(lines[1:], 2):
+        left = out[-1:] or before
+        right = line[:1] or (after if number == len(lines) else "")
+        gap = "" if WIDE.match(left) and WIDE.match(right) else "\n"
+        out += gap + line
+    return out
+
+
+def before(text: nodes.Text) -> str:
+    """The letter before a text, if it stands in the same paragraph."""
+    place = text.parent.index(text)
+    return text.parent[place - 1].astext()[-1:] if place else ""
+
+
+def after(text: nodes.Text) -> str:
+    """The letter after a text, likewise."""
+    place = text.parent.index(text) + 1
+    return text.parent[place].astext()[:1] if place < len(text.parent) else ""
 
 
 def pairs(text: str) -> list[str]:
