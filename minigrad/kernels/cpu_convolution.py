@@ -1,13 +1,15 @@
 """The convolution for NumPy: what a kernel sees is copied in long rows, a few images at a time.
 
 The rule copies, for each pixel of the kernel (a *tap*), one short row of the image after the other.
-Here a channel of several padded images lies end to end in one row, a *strip*:
+Here a channel of several images lies end to end in one row, a *strip*:
 
-    pixel (h, w) of padded image m  ->  t = m Hp Wp + h Wp + w
+    pixel (h, w) of image m  ->  t = first + m size + h width + w
 
-With stride 1 a tap (i, j) meets, for the place at t, the pixel at t + off, off = i dh Wp + j dw:
-the same distance everywhere. So the matrix U of ``ops.Unfold`` consists of the strip itself, moved
-by off for each tap: one long copy per row. And fold adds up the rows of dU, moved back by off:
+The zeros on the right of a row are those on the left of the next one, too, and the zeros below an
+image those above the next. With stride 1 a tap (i, j) meets, for the place r width + q of an
+image, the pixel that lies off = i dh width + j dw further: the same distance everywhere. So the
+matrix U of ``ops.Unfold`` consists of the strip itself, moved by off for each tap: one long copy
+per row. And fold adds up the rows of dU, moved back by off:
 
     dX_c t = sum_tap dU_(c tap) (t - off)
 
@@ -39,9 +41,9 @@ class Strips:
         self.o, _, self.kh, self.kw = weight.shape
         self.oh, self.ow = window.out((self.h, self.w))
         self.many, self.like, self.dtype, self.item = many, x, x.dtype, x.dtype.itemsize
-        self.width = self.w + 2 * self.pw
-        self.size = (self.h + 2 * self.ph) * self.width  # of a padded image
-        self.first = self.ph * self.width + self.pw  # where the pixels of an image begin
+        self.width = self.w + gap(self.pw, self.kw, self.dw)
+        self.size = (self.h + gap(self.ph, self.kh, self.dh)) * self.width
+        self.first = self.ph * self.width + self.pw  # where the pixels of the first image begin
         self.far = (self.kh - 1) * self.dh * self.width + (self.kw - 1) * self.dw  # the largest off
         self.places = self.reach(self.oh, self.ow)
         self.pixels = self.reach(self.h, self.w)
@@ -51,18 +53,18 @@ class Strips:
         return (self.many - 1) * self.size + (h - 1) * self.width + w
 
     @cached_property
-    def images(self) -> tuple[Array, Array]:
-        """A strip of zeros for X, and its pixels (many, C, H, W), to be filled in."""
-        strip = np.zeros_like(self.like, order="C", shape=(self.c, self.many * self.size))
-        return strip, self.view(strip, self.first, self.h, self.w)
-
-    @cached_property
-    def columns(self) -> Array:
-        """U (C kh kw + 1, places), to be filled in but for its last row, of ones."""
-        shape = self.c * self.kh * self.kw + 1, self.places
-        u = np.empty_like(self.like, order="C", shape=shape)
+    def windows(self) -> tuple[Array, Array, Array, Array]:
+        """The pixels (many, C, H, W) of a strip of zeros, to be filled in; that strip, moved for
+        each tap: (C, kh, kw, places); its copy, to be filled in; and the same as a matrix, which is
+        U and below it a row of ones."""
+        length = self.reach(self.h + 2 * self.ph, self.w + 2 * self.pw)
+        strip = np.zeros_like(self.like, order="C", shape=(self.c, length))
+        shape = self.c, self.kh, self.kw, self.places
+        taps = self.steps(strip, 0, shape, (length, self.dh * self.width, self.dw, 1))
+        matrix = self.c * self.kh * self.kw + 1, self.places
+        u = np.empty_like(self.like, order="C", shape=matrix)
         u[-1] = 1
-        return u
+        return self.view(strip, self.first, self.h, self.w), taps, u[:-1].reshape(shape), u
 
     @cached_property
     def gradients(self) -> tuple[Array, Array]:
@@ -88,12 +90,10 @@ class Strips:
 
     def unfold(self, x: Array) -> Array:
         """U and a row of ones, of as many images."""
-        strip, pixels = self.images
+        pixels, taps, columns, u = self.windows
         pixels[:] = x
-        shape = self.c, self.kh, self.kw, self.places
-        moved = strip.shape[1], self.dh * self.width, self.dw, 1
-        self.columns[:-1].reshape(shape)[:] = self.steps(strip, 0, shape, moved)
-        return self.columns
+        columns[:] = taps
+        return u
 
     def fold(self, du: Array) -> Array:
         """dX (many, C, H, W) of dU (C kh kw, the length of dY's strip)."""
@@ -107,6 +107,11 @@ class Strips:
         rows = self.steps(du, self.first, (self.c, self.kh, self.kw, self.pixels), moved)
         dx = np.empty_like(self.like, order="C", shape=(self.c, self.pixels))
         return self.view(rows.sum(axis=(1, 2), out=dx), 0, self.h, self.w)
+
+
+def gap(padding: int, k: int, dilation: int) -> int:
+    """How many zeros lie between two rows, or two images: one padding, if no place lies in it."""
+    return padding if padding <= dilation * (k - 1) else 2 * padding
 
 
 def blocks(op: ops.Convolution, x: Array, weight: Array) -> Iterator[tuple[slice, Strips]]:

@@ -60,8 +60,7 @@ def compare(op, rng, *arrays, rtol=1e-11):
 @pytest.mark.parametrize("name", CASES)
 def test_the_kernel_equals_the_rule(rng, monkeypatch, name, images):
     op, x, w, b = drawn(name, rng)
-    (h, width), (ph, pw) = x.shape[2:], op.window.padding
-    one = w[0].size * (h + 2 * ph) * (width + 2 * pw) * x.itemsize
+    one = w[0].size * kernel.Strips(op, x, w, 1).size * x.itemsize
     monkeypatch.setattr(kernel, "BLOCK", images * one)
     assert next(s.many for _, s in kernel.blocks(op, x, w)) == min(images, len(x))
     compare(op, rng, x, w, b)
