@@ -29,18 +29,22 @@ IN_FLOAT16: frozenset[type[Op]] = frozenset({ops.Linear, ops.MatMul, ops.Convolu
 
 IN_FLOAT32: frozenset[type[Op]] = frozenset(
     {
+        ops.BinaryCrossEntropy,
         ops.BinaryCrossEntropyWithLogits,
+        ops.CumProd,
         ops.CumSum,
         ops.Exp,
         ops.Expm1,
         ops.Huber,
         ops.Log,
         ops.Log1p,
+        ops.Log2,
         ops.LogSoftmax,
         ops.LogSumExp,
         ops.Mean,
         ops.Pow,
         ops.PowScalar,
+        ops.Prod,
         ops.Reciprocal,
         ops.Rsqrt,
         ops.ScalarPow,

@@ -23,9 +23,12 @@ from .methods import (
     Exchange,
     Indexing,
     InPlace,
+    Ordering,
     Products,
     Questions,
+    Rearranging,
     Reductions,
+    Scattering,
     Shapes,
 )
 from .ops.axes import normalize_dim
@@ -40,9 +43,12 @@ class Tensor(
     Exchange,
     Indexing,
     InPlace,
+    Ordering,
     Products,
     Questions,
+    Rearranging,
     Reductions,
+    Scattering,
     Shapes,
 ):
     """An n-dimensional array, its gradient, and the operation it came from.

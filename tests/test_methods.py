@@ -196,8 +196,8 @@ def test_not():
     ("call", "error", "message"),
     [
         (lambda x: x.clamp(), ValueError, "clamp: got neither min nor max"),
-        (lambda x: x.clamp("0"), TypeError, "clamp: a bound is a str, expected a number"),
-        (lambda x: x.clamp(mg.ones(2)), TypeError, "clamp: a bound is a Tensor.*use maximum"),
+        (lambda x: x.clamp("0"), TypeError, "clamp: a bound is a str, expected two numbers or"),
+        (lambda x: x.clamp(mg.ones(2)), ValueError, r"clamp: shapes \(2, 3\) and \(2,\) do not"),
         (
             lambda x: x.minimum([1.0]),
             TypeError,

@@ -8,12 +8,24 @@ is a TypeError.
 Each file names in ``__all__`` what stands here and, under the same name, in ``minigrad``.
 """
 
-from . import convolution, elementary, layers, losses, normalization
+from . import (
+    attention,
+    contraction,
+    convolution,
+    elementary,
+    layers,
+    losses,
+    normalization,
+    padding,
+)
+from .attention import *
+from .contraction import *
 from .convolution import *
 from .elementary import *
 from .layers import *
 from .losses import *
 from .normalization import *
+from .padding import *
 
 __all__: list[str] = []
 __all__ += elementary.__all__
@@ -21,3 +33,6 @@ __all__ += convolution.__all__
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
+__all__ += attention.__all__
+__all__ += contraction.__all__
+__all__ += padding.__all__

@@ -10,7 +10,7 @@ from ..ops.convolution import Pair, Window
 from ..tensor import Tensor
 from .layers import expect_tensors, floating
 
-__all__ = ["avg_pool2d", "conv1d", "conv2d", "fold", "max_pool2d", "unfold"]
+__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "conv1d", "conv2d", "fold", "max_pool2d", "unfold"]
 
 Lengths: TypeAlias = int | tuple[int, int]
 
@@ -194,6 +194,50 @@ def avg_pool2d(
             image = array_module(input.array).ones((1, 1, *size), input.dtype)
         divisor = apply(ops.Unfold(window), Tensor.from_array(image)).sum(1)
     return (columns.sum(2) / divisor).reshape(n, c, *window.out(tuple(size)))
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Lengths | tuple[Any, Any]) -> Tensor:
+    """Means over so many parts of each axis: (..., H, W) -> (..., oh, ow).
+
+    Part i of o covers the pixels from floor(i H / o) to ceil((i + 1) H / o): where o does not
+    divide H, parts overlap. With A the matrix of the weights 1/n of a part's n pixels, for rows and
+    for columns, Y = A_h X A_w^T, and so dX = A_h^T dY A_w.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        output_size: (oh, ow), or one number for both; None keeps an axis.
+
+    Raises:
+        TypeError: the input is no Tensor, or not floating.
+        ValueError: another number of axes, or a size that is not positive.
+    """
+    floating(input, "adaptive_avg_pool2d")
+    if input.ndim not in (3, 4):
+        raise ValueError(
+            f"adaptive_avg_pool2d: the input has shape {input.shape}, expected (N, C, H, W) or "
+            f"(C, H, W)"
+        )
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(sizes) != 2 or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
+        raise ValueError(
+            f"adaptive_avg_pool2d: output_size is {output_size!r}, expected one or two positive "
+            f"numbers; None keeps an axis"
+        )
+    for axis, out in ((-2, sizes[0]), (-1, sizes[1])):
+        if out is not None:
+            parts = _parts(input, input.shape[axis], out)
+            input = parts @ input if axis == -2 else input @ parts.T
+    return input
+
+
+def _parts(like: Tensor, length: int, out: int) -> Tensor:
+    """The weights (out, length): 1/n at the n places of each part, 0 elsewhere."""
+    with on_device_of(like.array):
+        xp = array_module(like.array)
+        i, place = xp.arange(out)[:, None], xp.arange(length)
+        inside = (place >= i * length // out) & (place < -(-(i + 1) * length // out))
+        count = inside.sum(axis=1, keepdims=True)
+        return Tensor.from_array((inside / count).astype(like.dtype))
 
 
 def _pooling(

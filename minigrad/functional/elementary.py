@@ -81,6 +81,26 @@ __all__ = [
     "relu",
     "remainder",
     "expand",
+    "log2",
+    "erf",
+    "prod",
+    "cumprod",
+    "var_mean",
+    "sort",
+    "argsort",
+    "topk",
+    "flip",
+    "roll",
+    "tile",
+    "unbind",
+    "tril",
+    "triu",
+    "diagonal",
+    "diag",
+    "index_select",
+    "index_add",
+    "scatter_add",
+    "nonzero",
     "where",
     "cat",
     "stack",
@@ -181,6 +201,26 @@ split = _function(Tensor.split)
 chunk = _function(Tensor.chunk)
 gather = _function(Tensor.gather)
 relu = _function(Tensor.relu)
+log2 = _function(Tensor.log2)
+erf = _function(Tensor.erf)
+prod = _function(Tensor.prod)
+cumprod = _function(Tensor.cumprod)
+var_mean = _function(Tensor.var_mean)
+sort = _function(Tensor.sort)
+argsort = _function(Tensor.argsort)
+topk = _function(Tensor.topk)
+flip = _function(Tensor.flip)
+roll = _function(Tensor.roll)
+tile = _function(Tensor.tile)
+unbind = _function(Tensor.unbind)
+tril = _function(Tensor.tril)
+triu = _function(Tensor.triu)
+diagonal = _function(Tensor.diagonal)
+diag = _function(Tensor.diag)
+index_select = _function(Tensor.index_select)
+index_add = _function(Tensor.index_add)
+scatter_add = _function(Tensor.scatter_add)
+nonzero = _function(Tensor.nonzero)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:

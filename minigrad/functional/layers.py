@@ -22,6 +22,7 @@ __all__ = [
     "embedding",
     "dropout",
     "one_hot",
+    "normalize",
 ]
 
 # ------------------------------------------------------------------------------- activations
@@ -190,3 +191,14 @@ def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(to_device(host_copy(labels.array), CPU).max()) + 1
     check_range(labels.array, num_classes, "one_hot", "a label")
     return apply(ops.OneHot(num_classes, np.int64), labels)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """The input divided by its p-norm along ``dim``, or by ``eps`` where that is larger.
+
+    Raises:
+        TypeError: the input is no Tensor, or not floating.
+        ValueError: p is not above 0.
+    """
+    size = floating(input, "normalize").norm(p, dim, keepdim=True)
+    return input / size.clamp(min=eps)

@@ -21,7 +21,9 @@ __all__ = [
     "huber_loss",
     "l1_loss",
     "smooth_l1_loss",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "kl_div",
 ]
 
 Reduction = Literal["none", "mean", "sum"]
@@ -264,6 +266,65 @@ def smooth_l1_loss(
     if beta == 0:
         return _reduced((input - target).abs(), reduction, name)
     return _reduced(apply(ops.Huber(float(beta)), input, target) / beta, reduction, name)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean"
+) -> Tensor:
+    """-(t log p + (1 - t) log(1 - p)) for probabilities p, averaged over all elements. The
+    logarithms are at least -100. ``binary_cross_entropy_with_logits`` keeps more digits.
+
+    input, target: probabilities, of one shape;  weight: a factor, broadcast to the input.
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ, an input is not from 0 to 1 (on the CPU: a GPU would have to
+            be waited for), or there is no such ``reduction``.
+    """
+    name = "binary_cross_entropy"
+    input, target = _same_shape(name, input, target)
+    p = input.array
+    if type(p) is np.ndarray and not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(
+            f"{name}: the input holds {p.min()} to {p.max()}, expected probabilities from 0 to 1; "
+            f"for logits there is binary_cross_entropy_with_logits"
+        )
+    loss = apply(ops.BinaryCrossEntropy(), input, target)
+    return _reduced(loss if weight is None else loss * weight, reduction, name)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """t (log t - input), for an input of log-probabilities: summed over a distribution, its
+    Kullback-Leibler divergence from the target's. Kullback and Leibler (1951), "On Information and
+    Sufficiency", section 2.
+
+    Args:
+        input: log-probabilities.
+        target: probabilities of the same shape, or their logarithms with ``log_target``. A target
+            of 0 costs nothing.
+        reduction: "batchmean" is the divergence, averaged over the first axis; "mean" divides by
+            the number of elements, too; "sum" or "none".
+
+    Raises:
+        TypeError: an argument is no Tensor, or the input is not floating.
+        ValueError: the shapes differ, or there is no such ``reduction``.
+    """
+    input, target = _same_shape("kl_div", input, target)
+    if log_target:
+        loss = target.exp() * (target - input)
+    else:
+        positive = target > 0
+        log_t = target.where(positive, 1.0).log()
+        loss = (target * (log_t - input)).where(positive, -target * input)
+    if reduction == "batchmean":
+        return loss.sum() / (len(input) if input.ndim else 1)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(
+            f"kl_div: reduction is {reduction!r}, expected 'none', 'batchmean', 'mean' or 'sum'"
+        )
+    return _reduced(loss, reduction, "kl_div")
 
 
 def binary_cross_entropy_with_logits(

@@ -15,9 +15,12 @@ from .conversions import Conversions
 from .exchange import Exchange
 from .indexing import Indexing
 from .inplace import InPlace
+from .ordering import Ordering
 from .products import Products
 from .questions import Questions
+from .rearranging import Rearranging
 from .reductions import Reductions
+from .scattering import Scattering
 from .shape import Shapes
 
 __all__ = [
@@ -27,9 +30,12 @@ __all__ = [
     "Exchange",
     "InPlace",
     "Indexing",
+    "Ordering",
     "Products",
     "Questions",
+    "Rearranging",
     "Reductions",
+    "Scattering",
     "Shapes",
     "as_shape",
 ]

@@ -16,11 +16,13 @@ from .arguments import (
     check_broadcast,
     counted,
     floating,
+    narrowed,
     of_tensor,
     operand,
     pair,
     promoted,
     unary,
+    widened,
 )
 
 NO_DIFFERENCE = (
@@ -210,6 +212,14 @@ class Arithmetic(Variable):
     def log(self) -> Self:
         """Natural logarithm, elementwise."""
         return unary(ops.Log(), self)
+
+    def log2(self) -> Self:
+        """Logarithm to the base 2, elementwise."""
+        return unary(ops.Log2(), self)
+
+    def erf(self) -> Self:
+        """The error function, elementwise: 2/sqrt(pi) times the integral of e^(-t^2) from 0."""
+        return narrowed(unary(ops.Erf(), widened(self)), self)
 
     def expm1(self) -> Self:
         """e ** self - 1, elementwise, with all digits near 0."""

@@ -9,7 +9,15 @@ from .. import ops
 from ..backend import device_of, on_device_of
 from ..core.autograd import apply
 from ..core.variable import Variable
-from .arguments import Scalar, apply_pair, check_broadcast, floating, of_tensor, operand, pair
+from .arguments import (
+    apply_pair,
+    check_broadcast,
+    floating,
+    of_tensor,
+    operand,
+    pair,
+    promoted,
+)
 
 
 @of_tensor
@@ -18,21 +26,32 @@ class Comparisons(Variable):
 
     __slots__ = ()
 
-    def clamp(self, min: Scalar | None = None, max: Scalar | None = None) -> Self:
-        """Limited to [min, max], elementwise; either bound may be left out.
+    def clamp(self, min: Any = None, max: Any = None) -> Self:
+        """Limited to [min, max], elementwise; either bound may be left out. Bounds are numbers, or
+        both are Tensors that broadcast, which get the gradient where they stand in for self. Where
+        min is above max, the result is max.
 
         Raises:
-            TypeError: a bound is not a number (for Tensors there are ``maximum`` and ``minimum``).
-            ValueError: both bounds are missing.
+            TypeError: a bound is neither a number nor a Tensor, or there is one of each.
+            ValueError: both bounds are missing, or shapes do not broadcast.
         """
         if min is None and max is None:
             raise ValueError("clamp: got neither min nor max, expected at least one")
+        bounds = [b for b in (min, max) if b is not None]
+        if all(isinstance(b, Variable) for b in bounds):
+            x: Any = self
+            for bound, beyond in ((min, "lt"), (max, "gt")):
+                if bound is not None:
+                    check_broadcast("clamp", x.array.shape, bound.array.shape)
+                    a, b = promoted(x, bound), promoted(bound, x)
+                    x = b.where((a < b if beyond == "lt" else a > b) | (b != b), a)
+            return x
         low, high = (b.item() if isinstance(b, np.generic) else b for b in (min, max))
         for bound in (low, high):
             if not isinstance(bound, (int, float, type(None))):
                 raise TypeError(
-                    f"clamp: a bound is a {type(bound).__name__}, expected a number; "
-                    f"for Tensors use maximum and minimum"
+                    f"clamp: a bound is a {type(bound).__name__}, expected two numbers or two "
+                    f"Tensors"
                 )
         x = floating(self) if isinstance(low, float) or isinstance(high, float) else self
         return apply(ops.Clamp(low, high), x)

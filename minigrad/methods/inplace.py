@@ -153,6 +153,18 @@ class InPlace(Variable):
             )
         return self._write("fill_", lambda mine: mine.fill(number), value)
 
+    def clamp_(self, min: Any = None, max: Any = None) -> Self:
+        """Limit every element to [min, max]; see ``clamp``."""
+        x: Any = self
+        limited = x.detach().clamp(min, max)
+        if limited.array.dtype != self.array.dtype or limited.array.shape != self.array.shape:
+            raise TypeError(
+                f"clamp_: a tensor of {self.array.dtype} and shape {tuple(self.array.shape)} "
+                f"cannot hold the result, of {limited.array.dtype} and shape "
+                f"{tuple(limited.array.shape)}"
+            )
+        return self._write("clamp_", lambda mine: mine.__setitem__(Ellipsis, limited.array))
+
     def zero_(self) -> Self:
         """Set every element to 0."""
         return self.fill_(0)

@@ -54,21 +54,55 @@ class Reductions(Variable):
 
     @numpy_spelling
     def var(
-        self, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+        self,
+        dim: Dims = None,
+        *,
+        correction: float | None = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
     ) -> Self:
         """The variance over ``dim``: squared distances from the mean, divided by n - correction
-        (default 1)."""
-        return self._spread(ops.Var, dim, correction, keepdim)
+        (default 1). ``unbiased`` True and False stand for corrections of 1 and 0."""
+        return self._spread(ops.Var, dim, correction, unbiased, keepdim)
 
     @numpy_spelling
     def std(
-        self, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+        self,
+        dim: Dims = None,
+        *,
+        correction: float | None = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
     ) -> Self:
         """The standard deviation over ``dim``: the root of ``var``."""
-        return self._spread(ops.Std, dim, correction, keepdim)
+        return self._spread(ops.Std, dim, correction, unbiased, keepdim)
 
-    def _spread(self, op: type[Any], dim: Dims, correction: float | None, keepdim: bool) -> Any:
+    @numpy_spelling
+    def var_mean(
+        self,
+        dim: Dims = None,
+        *,
+        correction: float | None = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+    ) -> tuple[Self, Self]:
+        """``var`` and ``mean`` over ``dim``."""
+        return self._spread(ops.Var, dim, correction, unbiased, keepdim), self.mean(dim, keepdim)
+
+    def _spread(
+        self,
+        op: type[Any],
+        dim: Dims,
+        correction: float | None,
+        unbiased: bool | None,
+        keepdim: bool,
+    ) -> Any:
+        if unbiased is not None and correction is not None:
+            raise TypeError(
+                f"{op.__name__.lower()}: got both unbiased= and correction=, expected one of them"
+            )
         c = 1 if correction is None else correction
+        c = c if unbiased is None else int(unbiased)
         return narrowed(widened(self)._reduce(op, dim, keepdim, c), self)
 
     @numpy_spelling
@@ -181,6 +215,28 @@ class Reductions(Variable):
         if dtype is not None and x.array.dtype.kind != "f":
             raise TypeError(f"{name}: dtype is {x.array.dtype}, expected a floating type")
         return narrowed(apply(op(normalize_dim(dim, self.array.ndim, name)), widened(x)), x)
+
+    @numpy_spelling
+    def prod(self, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Self:
+        """The product along ``dim``, or of all elements, in ``dtype``: by default that of self, or
+        int64 of integers and booleans."""
+        x = as_type(self, dtype)
+        if dim is None:
+            return as_type(apply(ops.Prod(0), x.reshape(-1)), dtype)
+        axis = normalize_dim(dim, x.array.ndim, "prod")
+        if not x.array.ndim:
+            return apply(ops.Prod(0), x.reshape(1))
+        return as_type(apply(ops.Prod(axis, keepdim), x), dtype)
+
+    @numpy_spelling
+    def cumprod(self, dim: int, *, dtype: Any = None) -> Self:
+        """The running product along ``dim``, in ``dtype``: by default that of self, or int64 of
+        integers and booleans."""
+        x = as_type(self, dtype)
+        axis = normalize_dim(dim, x.array.ndim, "cumprod")
+        if not x.array.ndim:
+            return apply(ops.CumProd(0), x.reshape(1)).reshape(())
+        return as_type(apply(ops.CumProd(axis), x), dtype)
 
     @numpy_spelling
     def cumsum(self, dim: int, *, dtype: Any = None) -> Self:

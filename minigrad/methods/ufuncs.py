@@ -42,6 +42,8 @@ NAMES = {
     "maximum.reduce": "amax",
     "minimum.reduce": "amin",
     "add.accumulate": "cumsum",
+    "multiply.reduce": "prod",
+    "multiply.accumulate": "cumprod",
 }
 """Where minigrad's name, which is PyTorch's, is another than NumPy's."""
 

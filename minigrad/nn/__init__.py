@@ -20,7 +20,7 @@ from .activation import (
 )
 from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .container import ModuleDict, ModuleList, ParameterList, Sequential
-from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool2d
+from .convolution import AdaptiveAvgPool2d, AvgPool2d, Conv1d, Conv2d, MaxPool2d
 from .dropout import Dropout
 from .embedding import Embedding
 from .fuse import BatchNormSigmoid, LinearActivation, fuse
@@ -28,9 +28,11 @@ from .groupnorm import GroupNorm
 from .layernorm import LayerNorm
 from .linear import Linear
 from .loss import (
+    BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
     HuberLoss,
+    KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
@@ -54,6 +56,7 @@ __all__ = [
     "Conv2d",
     "MaxPool2d",
     "AvgPool2d",
+    "AdaptiveAvgPool2d",
     "Embedding",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -82,7 +85,9 @@ __all__ = [
     "L1Loss",
     "SmoothL1Loss",
     "HuberLoss",
+    "BCELoss",
     "BCEWithLogitsLoss",
+    "KLDivLoss",
     "functional",
     "fuse",
     "init",

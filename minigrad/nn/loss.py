@@ -136,6 +136,40 @@ class SmoothL1Loss(_Loss):
         return f"beta={self.beta}"
 
 
+class BCELoss(_Loss):
+    """-(t log p + (1 - t) log(1 - p)), averaged over all elements; see ``F.binary_cross_entropy``.
+
+    input p, target t: probabilities of one shape;  weight: a factor, broadcast to them.
+    """
+
+    def __init__(self, weight: Tensor | None = None, *, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, self.weight, self.reduction)
+
+
+class KLDivLoss(Module):
+    """t (log t - input); see ``F.kl_div``. ``reduction="batchmean"`` is the divergence.
+
+    input: log-probabilities;  target: probabilities of the same shape, or with ``log_target`` their
+    logarithms.
+    """
+
+    def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__()
+        if reduction not in ("none", "batchmean", "mean", "sum"):
+            raise ValueError(
+                f"KLDivLoss: reduction is {reduction!r}, expected 'none', 'batchmean', 'mean' or "
+                f"'sum'"
+            )
+        self.reduction, self.log_target = reduction, log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, self.reduction, self.log_target)
+
+
 class BCEWithLogitsLoss(_Loss):
     """-(t log s + (1 - t) log(1 - s)), s = sigmoid(input), averaged over all elements.
 

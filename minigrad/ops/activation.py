@@ -17,6 +17,7 @@ from .steps import in_steps_of
 
 __all__ = [
     "ELU",
+    "Erf",
     "GELU",
     "GELUTanh",
     "LeakyReLU",
@@ -146,6 +147,19 @@ def normal_density(x: Any) -> Any:
     """e^(-x^2/2) / sqrt(2 pi)."""
     x = capped(x)
     return call_op(Exp(), -0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+
+
+class Erf(Op):
+    """y = erf(x) = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x.    dy/dx = 2/sqrt(pi) e^(-x^2)"""
+
+    saves = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return erf(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        near = capped(x)
+        return grad * (call_op(Exp(), -(near * near)) * (2 / math.sqrt(math.pi)))
 
 
 class NormalCDF(Op):

@@ -29,6 +29,7 @@ __all__ = [
     "DivScalar",
     "Exp",
     "Log",
+    "Log2",
     "Mul",
     "MulScalar",
     "Neg",
@@ -254,6 +255,18 @@ class Log(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return grad / x
+
+
+class Log2(Op):
+    """y = log2(x), exact at powers of two.    dy/dx = 1 / (x ln 2)"""
+
+    saves = ("x",)
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).log2(x)
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        return grad / (x * math.log(2))
 
 
 class Sqrt(Op):

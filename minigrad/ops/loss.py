@@ -9,13 +9,15 @@ from ..core.autograd import call_op
 from ..core.op import Op
 from .activation import Sigmoid
 from .broadcasting import unbroadcast
-from .elementwise import Cast, Exp
+from .elementwise import Cast, Exp, Log
 from .ieee import ieee
 from .indexing import OneHot
+from .near_zero import Log1p
 from .selection import Clamp, masked
 from .softmax import LogSoftmax
 
 __all__ = [
+    "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
     "Huber",
     "SoftmaxCrossEntropy",
@@ -113,6 +115,35 @@ class Huber(Op):
     def backward(self, grad: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         da = grad * call_op(Clamp(-self.delta, self.delta), a - b)
         return da, -da
+
+
+class BinaryCrossEntropy(Op):
+    """y = -(t log p + (1 - t) log(1 - p)), elementwise, the logarithms at least -100.
+
+    dy/dp = -t/p + (1 - t)/(1 - p) = (p - t) / (p (1 - p)), with a denominator of at least 1e-12.
+    dy/dt = log(1 - p) - log p
+
+    The two limits are PyTorch's; without them y and its slope are infinite at p = 0 and p = 1.
+    """
+
+    saves = ("p", "target")
+
+    def logs(self, p: Array) -> tuple[Array, Array]:
+        """log p and log(1 - p), at least -100."""
+        return tuple(
+            call_op(Clamp(-100.0, None), call_op(logarithm(), x))
+            for logarithm, x in ((Log, p), (Log1p, -p))
+        )
+
+    def forward(self, p: Array, target: Array) -> Array:
+        log_p, log_q = ieee().run(self.logs, p)
+        return -(target * log_p + (1 - target) * log_q)
+
+    def backward(self, grad: Array, y: Array, p: Array, target: Array) -> tuple[Array, Array]:
+        log_p, log_q = self.logs(p)
+        return grad * (p - target) / call_op(Clamp(1e-12, None), p * (1 - p)), grad * (
+            log_q - log_p
+        )
 
 
 class BinaryCrossEntropyWithLogits(Op):

@@ -4,7 +4,7 @@
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,14 +15,18 @@ from .axes import keep_dims
 from .broadcasting import add_up, broadcast_to, wide
 from .elementwise import Cast, Exp
 from .ieee import ieee
+from .indexing import GetItem
 from .selection import Where, masked
+from .shape import Cat
 
 __all__ = [
     "Amax",
     "Amin",
+    "CumProd",
     "CumSum",
     "LogSumExp",
     "Mean",
+    "Prod",
     "Std",
     "Sum",
     "Var",
@@ -221,3 +225,74 @@ class CumSum(Op):
 
     def backward(self, grad: Array, y: Array, x: Array) -> Array:
         return call_op(CumSum(self.dim, not self.reverse), grad)
+
+
+class Prod(Op):
+    """y = x_1 x_2 ... x_n along one axis.
+
+    dy/dx_i is the product of the others. y / x_i would be that, were no x_i 0. The product of those
+    before i and of those after i is, always: two running products.
+    """
+
+    saves = ("x",)
+
+    def __init__(self, dim: int, keepdim: bool = False) -> None:
+        self.dim, self.keepdim = dim, keepdim
+
+    def forward(self, x: Array) -> Array:
+        kind = x.dtype.char
+        dtype = SUMMED_IN.get(kind, np.int64)
+        y = x.prod(axis=self.dim, keepdims=self.keepdim, dtype=dtype)
+        return y.astype(x.dtype) if kind == "e" else y
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        kept = keep_dims(x.shape, (self.dim,))
+        before, after = product_before(x, self.dim), product_before(x, self.dim, reverse=True)
+        return grad.reshape(kept) * before * after
+
+
+def product_before(x: Any, dim: int, reverse: bool = False) -> Any:
+    """P_i = x_1 ... x_{i-1}, or x_{i+1} ... x_n if ``reverse``; the empty product is 1."""
+    front = (slice(None),) * dim
+    n = x.shape[dim]
+    one = call_op(GetItem((*front, slice(0, 1))), x) * 0 + 1
+    rest = slice(1, None) if reverse else slice(0, n - 1)
+    running = call_op(CumProd(dim, reverse), call_op(GetItem((*front, rest)), x))
+    return call_op(Cat(dim), *((running, one) if reverse else (one, running)))
+
+
+class CumProd(Op):
+    """y_i = x_1 ... x_i along one axis; with ``reverse``, y_i = x_i ... x_n.
+
+    x_j is a factor of every y_i with i >= j. Take P_j = x_1 ... x_{j-1} out of dL/dx_j:
+
+        dL/dx_j = P_j S_j,    S_j = dy_j + x_{j+1} dy_{j+1} + x_{j+1} x_{j+2} dy_{j+2} + ...
+
+    and S_j = dy_j + x_{j+1} S_{j+1}, from the end to the start. Nothing is divided by an x, so a
+    zero is as good as any other number.
+    """
+
+    saves = ("x",)
+
+    def __init__(self, dim: int, reverse: bool = False) -> None:
+        self.dim, self.reverse = dim, reverse
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        wide, dtype = (np.float64, x.dtype) if x.dtype.kind == "f" else (np.int64, np.int64)
+        y = xp.flip(x, self.dim) if self.reverse else x
+        y = xp.cumprod(y, axis=self.dim, dtype=wide).astype(dtype, copy=False)
+        return xp.flip(y, self.dim) if self.reverse else y
+
+    def backward(self, grad: Array, y: Array, x: Array) -> Array:
+        n, front = x.shape[self.dim], (slice(None),) * self.dim
+        if n == 0:
+            return grad
+        order = range(n) if self.reverse else range(n)[::-1]  # from the end to the start
+        parts: list[Any] = [None] * n
+        tail: Any = 0  # x_{j+1} S_{j+1}
+        for i in order:
+            here = (*front, slice(i, i + 1))
+            parts[i] = call_op(GetItem(here), grad) + tail
+            tail = call_op(GetItem(here), x) * parts[i]
+        return product_before(x, self.dim, self.reverse) * call_op(Cat(self.dim), *parts)

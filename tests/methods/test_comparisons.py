@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.testing import gradcheck
 
 BITWISE = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
 
@@ -76,3 +77,27 @@ def test_choices_that_do_not_fit():
         mg.where(mask, 1, "a")
     with pytest.raises(TypeError, match="maximum: the other operand is a NoneType"):
         mask.maximum(None)
+
+
+def test_clamp_between_tensors(rng):
+    """A bound gets the gradient where it stands in."""
+    x, low, high = (
+        mg.tensor(a, requires_grad=True)
+        for a in (rng.standard_normal((5, 4)), rng.standard_normal(4) - 0.6, np.full((5, 1), 0.7))
+    )
+    expected = np.clip(x.detach().numpy(), low.detach().numpy(), high.detach().numpy())
+    np.testing.assert_array_equal(x.clamp(low, high).detach().numpy(), expected)
+    assert gradcheck(lambda x, low, high: x.clamp(low, high), (x, low, high))
+    y = mg.tensor([np.nan, 0.5, 2.0]).clamp(mg.tensor([0.3, np.nan, 0.3]), mg.tensor([1.0, 1, 1]))
+    assert np.isnan(y.numpy()).tolist() == [True, True, False]
+    assert mg.tensor([0.5]).clamp(mg.tensor([2.0]), mg.tensor([1.0])).item() == 1.0
+    with pytest.raises(TypeError, match="two numbers or two Tensors"):
+        x.clamp(low, 1.0)
+
+
+def test_clamp_in_place():
+    t = mg.tensor([-2.0, 0.5, 3.0])
+    assert t.clamp_(-1, 1) is t
+    assert t.tolist() == [-1.0, 0.5, 1.0]
+    with pytest.raises(TypeError, match=r"clamp_: a tensor of int64 .* cannot hold"):
+        mg.tensor([1, 5]).clamp_(max=2.5)

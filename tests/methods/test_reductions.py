@@ -8,6 +8,7 @@ import pytest
 
 import minigrad as mg
 import minigrad.functional as F
+from minigrad.testing import gradcheck, gradgradcheck
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,31 @@ def test_an_extreme_that_is_nan_sends_nan(name):
 def test_errors_about_arguments_name_what_the_user_called(call, message):
     with pytest.raises(TypeError, match=message):
         call(mg.ones(2, 3))
+
+
+ZEROS = [[1.5, 0.0, -2.0], [0.5, 3.0, -0.7], [0.0, 0.0, 1.2]]
+
+
+@pytest.mark.parametrize("values", [[[1.5, 0.4], [-2.0, 0.7]], ZEROS])
+def test_products_and_their_derivatives_also_at_zeros(values):
+    x = mg.tensor(values, dtype=mg.float64, requires_grad=True)
+    for dim in (0, 1):
+        np.testing.assert_allclose(x.detach().prod(dim).numpy(), np.prod(values, dim))
+        np.testing.assert_allclose(x.detach().cumprod(dim).numpy(), np.cumprod(values, dim))
+        assert gradcheck(lambda x, dim=dim: x.prod(dim), (x,))
+        assert gradcheck(lambda x, dim=dim: x.cumprod(dim), (x,))
+        assert gradgradcheck(lambda x, dim=dim: x.prod(dim, keepdim=True), (x,))
+        assert gradgradcheck(lambda x, dim=dim: x.cumprod(dim), (x,))
+    assert mg.ones(0, 2).prod(0).tolist() == [1.0, 1.0]
+    assert mg.tensor([True, True]).prod().dtype == mg.int64
+
+
+def test_variance_says_what_it_divides_by():
+    t = mg.tensor([0.5, 2.0, 4.5, -1.0])
+    assert t.var(unbiased=False).item() == pytest.approx(np.var(t.numpy()))
+    assert t.std(unbiased=True).item() == pytest.approx(np.std(t.numpy(), ddof=1))
+    var, mean = t.var_mean(correction=2)
+    assert var.item() == pytest.approx(np.var(t.numpy(), ddof=2), rel=1e-6)
+    assert mean.item() == pytest.approx(np.mean(t.numpy()))
+    with pytest.raises(TypeError, match="var: got both unbiased= and correction="):
+        t.var(unbiased=True, correction=1)

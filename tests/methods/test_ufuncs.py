@@ -22,7 +22,8 @@ X = [[1.5, 2.5], [3.5, 4.5]]
         (lambda t: np.maximum(t, 0), r"np.maximum: .* call mg.maximum$"),
         (lambda t: np.max(t), r"for a Tensor write t\.max\(\) or mg\.max\(t\)$"),
         (lambda t: np.arctan(t), r"np.arctan: .* no such function; .* given t.data$"),
-        (lambda t: np.prod(t), r"np.multiply.reduce: .* no such function"),
+        (lambda t: np.multiply.reduce(t), r"np.multiply.reduce: .* call mg.prod"),
+        (lambda t: np.hypot.reduce(t), r"np.hypot.reduce: .* no such function"),
         (
             lambda t: np.ones((2, 2)) * t,
             r"^mul: .* the other a ndarray, expected a Tensor or",

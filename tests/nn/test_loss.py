@@ -8,6 +8,7 @@ import pytest
 import minigrad as mg
 import minigrad.functional as F
 from minigrad import nn
+from minigrad.testing import gradcheck, gradgradcheck
 
 LOGITS = np.log(np.array([[0.1, 0.2, 0.7], [0.3, 0.6, 0.1]]))  # so that softmax gives these
 LABELS = np.array([2, 0])
@@ -147,3 +148,43 @@ def test_a_delta_that_is_not_above_0_is_refused(delta: float) -> None:
 def test_a_delta_that_is_no_number_is_refused() -> None:
     with pytest.raises(TypeError, match="HuberLoss: delta is 'sum', expected a number"):
         nn.HuberLoss("mean", "sum")
+
+
+def test_binary_cross_entropy_of_probabilities(rng):
+    """That of logits gives the same through a sigmoid; at 0 and 1 it ends at 100."""
+    x = mg.tensor(rng.standard_normal((4, 3)), requires_grad=True)
+    target = mg.tensor(rng.uniform(0.1, 0.9, (4, 3)), requires_grad=True)
+    factor = mg.tensor(rng.uniform(0.5, 2, 3))
+    got = nn.BCELoss(factor)(x.sigmoid(), target)
+    expected = nn.BCEWithLogitsLoss(factor)(x, target)
+    assert got.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert gradcheck(lambda x, t: F.binary_cross_entropy(x.sigmoid(), t), (x, target))
+    assert gradgradcheck(lambda x, t: F.binary_cross_entropy(x.sigmoid(), t), (x, target))
+    p = mg.tensor([0.0, 1.0, 0.0], requires_grad=True)
+    y = F.binary_cross_entropy(p, mg.tensor([0.0, 1.0, 0.25]), reduction="none")
+    np.testing.assert_allclose(y.detach().numpy(), [0.0, 0.0, 25.0])
+    (slope,) = mg.grad(y, p, mg.tensor([0.3, -1.2, 0.8]))
+    np.testing.assert_allclose(slope.numpy(), [0.0, 0.0, -0.8 * 0.25e12], rtol=1e-6)
+    with pytest.raises(ValueError, match="expected probabilities from 0 to 1"):
+        F.binary_cross_entropy(mg.tensor([1.5, 0.2]), mg.tensor([0.5, 0.5]))
+
+
+def test_the_divergence_of_two_distributions(rng):
+    t, p = (a / a.sum(1, keepdims=True) for a in rng.uniform(0.1, 1, (2, 4, 3)))
+    log_p = mg.tensor(np.log(p), requires_grad=True)
+    expected = (t * np.log(t / p)).sum() / 4
+    got = nn.KLDivLoss(reduction="batchmean")(log_p, mg.tensor(t))
+    assert got.item() == pytest.approx(expected, rel=1e-12)
+    logs = nn.KLDivLoss(reduction="sum", log_target=True)(log_p, mg.tensor(np.log(t)))
+    assert logs.item() == pytest.approx(4 * expected, rel=1e-12)
+    target = mg.tensor(t, requires_grad=True)
+    assert gradcheck(lambda a, b: F.kl_div(a, b, "sum"), (log_p, target))
+    assert gradgradcheck(lambda a, b: F.kl_div(a, b, "sum"), (log_p, target))
+    certain = F.kl_div(mg.tensor([-0.5, -2.0]), mg.tensor([1.0, 0.0]), "none")
+    np.testing.assert_allclose(certain.numpy(), [0.5, 0.0])
+    for make in (
+        lambda: F.kl_div(log_p, target, "average"),
+        lambda: nn.KLDivLoss(reduction="average"),
+    ):
+        with pytest.raises(ValueError, match="reduction is 'average', expected"):
+            make()

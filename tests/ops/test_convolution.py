@@ -317,3 +317,21 @@ def test_an_empty_batch_has_empty_results():
     assert y.shape == (0, 5, 2, 2)
     (gradient,) = mg.grad(y.sum(), x)
     assert gradient.shape == (0, 4, 6, 6)
+
+
+def test_adaptive_pooling_takes_means_of_parts(rng):
+    a = rng.standard_normal((2, 3, 5, 7))
+    y = F.adaptive_avg_pool2d(mg.tensor(a), (2, 3)).numpy()
+    assert y.shape == (2, 3, 2, 3)
+    for i, (top, bottom) in enumerate([(0, 3), (2, 5)]):  # floor(5 i / 2) to ceil(5 (i + 1) / 2)
+        for j, (left, right) in enumerate([(0, 3), (2, 5), (4, 7)]):
+            expected = a[:, :, top:bottom, left:right].mean((2, 3))
+            np.testing.assert_allclose(y[:, :, i, j], expected, rtol=1e-12)
+    pool = nn.AdaptiveAvgPool2d((None, 1))
+    np.testing.assert_allclose(pool(mg.tensor(a[0])).numpy(), a[0].mean(2, keepdims=True))
+    x = mg.tensor(a[:1, :2], requires_grad=True)
+    assert gradcheck(lambda x: F.adaptive_avg_pool2d(x, 3), (x,))
+    with pytest.raises(ValueError, match="output_size is 0, expected"):
+        F.adaptive_avg_pool2d(x, 0)
+    with pytest.raises(ValueError, match=r"shape \(3, 4\), expected \(N, C, H, W\)"):
+        F.adaptive_avg_pool2d(mg.ones(3, 4), 2)
