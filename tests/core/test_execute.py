@@ -14,6 +14,7 @@ import minigrad.functional as F
 from minigrad import ops
 from minigrad.core import execute
 from minigrad.ops import apply
+from minigrad.ops.convolution import Window
 from minigrad.testing import GradcheckError, gradcheck, gradgradcheck
 
 EPS = 0.05
@@ -30,6 +31,10 @@ CASES: dict[type[ops.Op], tuple[Any, list[tuple[int, ...]]]] = {
     ops.LinearBatchNormSigmoid: (
         lambda: ops.LinearBatchNormSigmoid(EPS),
         [(5, 3), (2, 3), (2,), (2,), (2,)],
+    ),
+    ops.Convolution: (
+        lambda: ops.Convolution(Window((2, 2), (1, 1), (1, 0), (1, 1)), 1),
+        [(2, 2, 4, 5), (3, 2, 2, 2)],
     ),
     ops.SoftmaxCrossEntropy: (lambda: ops.SoftmaxCrossEntropy("mean", -100), [(4, 3)]),
 }
