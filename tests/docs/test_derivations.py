@@ -1004,6 +1004,48 @@ def test_pool_2(conv: Names) -> None:
     agree(n.dX_max, slope(lambda X: (n.dY_pool * largest(X)).sum(), n.X))
 
 
+def test_the_mistakes_of_a_convolution_come_out_as_the_table_says(conv: Names) -> None:
+    """One assertion for each row, in the order of the rows."""
+    n = conv
+
+    def overwriting(dy: Array, s: int) -> Array:
+        oh, ow = dy.shape[2:]
+        dX = np.zeros((n.N, n.C, s * (oh - 1) + n.kh, s * (ow - 1) + n.kw))
+        for r, q in np.ndindex(dy.shape[2:]):
+            share = np.einsum("no,ocij->ncij", dy[:, :, r, q], n.K)
+            dX[:, :, r * s : r * s + n.kh, q * s : q * s + n.kw] = share
+        return dX
+
+    def summing(dy: Array, s: int) -> Array:
+        shape = overwriting(dy, s).shape
+        return slope(lambda X: (dy * by_views(X, n.K, s, 0, 1)).sum(), np.zeros(shape))
+
+    def differ(a: Array, b: Array) -> bool:
+        return float(np.abs(a - b).max()) > 0.01
+
+    dy = n.dY[:, :, :2, :2]
+    agree(overwriting(dy, 3), summing(dy, 3))
+    assert differ(overwriting(dy, 1), summing(dy, 1))
+    agree(overwriting(dy, 1)[:, :, 1:, 1:], np.einsum("no,ocij->ncij", dy[:, :, 1, 1], n.K))
+    symmetric = n.K + n.K[:, :, ::-1, ::-1]
+    rows, turned = (k.reshape(n.O, -1) for k in (symmetric, symmetric[:, :, ::-1, ::-1]))
+    same(n.fold(turned.T @ n.dY_flat), n.fold(rows.T @ n.dY_flat))
+    other = n.K[:, :, ::-1, ::-1].reshape(n.O, -1)
+    assert differ(n.fold(other.T @ n.dY_flat), n.dX)
+    edges = n.d * (n.kh - 1) - n.p, n.d * (n.kw - 1) - n.p
+    unturned = n.conv1(n.dense, n.K.swapaxes(0, 1), edges, (n.d, n.d))
+    assert differ(unturned, n.dX_dense)
+    expected = slope(lambda X: (n.dense * by_views(X, symmetric, 1, n.p, n.d)).sum(), n.X)
+    agree(n.conv1(n.dense, symmetric.swapaxes(0, 1), edges, (n.d, n.d)), expected)
+    large = np.pad(n.X, ((0, 0), (0, 0), (n.p, n.p), (n.p, n.p)))
+    collected = slope(lambda X: (n.dY * by_views(X, n.K, n.s, 0, n.d)).sum(), large)
+    agree(collected[:, :, : n.H, : n.W][:, :, n.p :, n.p :], n.dX[:, :, : -n.p, : -n.p])
+    per_place = n.dY_flat @ n.U.swapaxes(1, 2) / (n.oh * n.ow)
+    same(per_place.sum(axis=0).reshape(n.K.shape) * n.oh * n.ow, n.dK)
+    same((n.dY_flat @ n.U.swapaxes(1, 2)).mean(axis=0).reshape(n.K.shape) * n.N, n.dK)
+    assert n.dY.sum(axis=0).shape == (n.O, n.oh, n.ow)
+
+
 def test_the_steps_in_the_docstring_of_convolution_are_those_of_the_page(conv: Names) -> None:
     """Its three products, read as formulas: a space between two names is a product."""
     doc = inspect.getdoc(ops.Convolution) or ""

@@ -63,6 +63,23 @@ def test_train_eval(gpu: str, example: Callable[[str], Any]) -> None:
     same_text(example("train_eval").main, gpu, within=0.03)
 
 
+def test_convolution(gpu: str, example: Callable[[str], Any], tmp_path: Path) -> None:
+    for module in ("matplotlib", "rich"):
+        pytest.importorskip(module, reason="the example needs the extra examples")
+    script = example("convolution")
+    x, y, *_ = script.load(script.parse([]), 0)
+    found = []
+    for device in ("cpu", gpu):
+        mg.manual_seed(3)
+        model = script.convolutions(True, 8, 2, 4).to(device)
+        found.append(script.measure(model, x[:32].to(device), y[:32].to(device)))
+    here, there = found
+    assert there["dw"] == pytest.approx(here["dw"], rel=1e-3)
+    assert there["spread"] == pytest.approx(here["spread"], rel=1e-3)
+    short = ["--depth", "2", "--channels", "2", "--steps", "2", "--seeds", "1"]
+    assert script.main([*short, "--device", gpu, "--out", str(tmp_path)]) == 0
+
+
 def test_vanishing_gradient(gpu: str, example: Callable[[str], Any], tmp_path: Path) -> None:
     for module in ("matplotlib", "rich"):
         pytest.importorskip(module, reason="the example needs the extra examples")
