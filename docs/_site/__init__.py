@@ -8,7 +8,6 @@
 - ``docstrings``: derivations in docstrings keep their lines
 """
 
-import logging
 from typing import Any
 
 from . import chinese, docstrings, figures, languages, links, mathml
@@ -16,10 +15,6 @@ from . import chinese, docstrings, figures, languages, links, mathml
 
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
-    # A list of contents may name a folder that has no page yet. (Sphinx gives this warning no type,
-    # without which suppress_warnings cannot name it.)
-    toctrees = logging.getLogger("sphinx.sphinx.directives.other")
-    toctrees.addFilter(lambda record: getattr(record, "subtype", None) != "empty_glob")
     for part in (links, languages, chinese, figures, mathml, docstrings):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

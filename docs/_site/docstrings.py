@@ -67,6 +67,8 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     That of a module is for who reads the file; the page in ``api`` has a sentence of its own.
     """
     lines[:] = [] if what == "module" else ready(lines)
+    if what in {"attribute", "data"}:
+        lines.insert(0, "")  # or napoleon takes what stands before a colon for a type
 
 
 def setup(app: Any) -> None:

@@ -18,6 +18,12 @@ from sphinx.util import logging
 
 MISSING = {r"\arg": r"\operatorname{arg}"}  # commands of LaTeX that the library lacks
 
+# A function's name keeps a thin space from its argument, unless it is the base of an index or power.
+NAME = re.compile(
+    r"(<m(?:sub|sup|subsup|under|over|underover|frac)>)?"
+    r"(<mi>(?:log|ln|exp|tanh|sin|cos|det|max|min)</mi>)(?=<m(?:i|n|sub|sup|frac|over)>)"
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,7 +41,9 @@ def mathml(node: Any, display: str) -> str:
         fault = f"{unknown[0]} is not known" if unknown else ""
     if fault:
         logger.warning("formula %r: %s", latex, fault, location=node, type="mathml")
-    return text
+    return NAME.sub(
+        lambda found: found[0] if found[1] else f'{found[2]}<mspace width="0.17em" />', text
+    )
 
 
 def visit_math(self: Any, node: Any) -> None:

@@ -89,3 +89,11 @@ def test_a_page_is_one_program_of_scripts_and_of_what_is_typed() -> None:
     names: dict[str, int] = {}
     exec(part("figures").program(page), names)
     assert names["b"] == 6
+
+
+def test_a_function_keeps_its_distance_and_an_index_its_base() -> None:
+    module = part("mathml")
+    from docutils import nodes
+
+    assert "<mi>log</mi><mspace" in module.mathml(nodes.math("", r"\log p_t"), "inline")
+    assert "<mspace" not in module.mathml(nodes.math("", r"\log_2 x + \max(a, b)"), "inline")
