@@ -18,7 +18,7 @@ from sphinx.util import logging
 
 MISSING = {r"\arg": r"\operatorname{arg}"}  # commands of LaTeX that the library lacks
 
-# A function's name keeps a thin space from its argument, unless it is the base of an index or power.
+# The name of a function keeps a thin space from its argument, but not from an index or a power.
 NAME = re.compile(
     r"(<m(?:sub|sup|subsup|under|over|underover|frac)>)?"
     r"(<mi>(?:log|ln|exp|tanh|sin|cos|det|max|min)</mi>)(?=<m(?:i|n|sub|sup|frac|over)>)"
