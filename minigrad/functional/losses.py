@@ -315,9 +315,9 @@ def kl_div(
     if log_target:
         loss = target.exp() * (target - input)
     else:
-        positive = target > 0
-        log_t = target.where(positive, 1.0).log()
-        loss = (target * (log_t - input)).where(positive, -target * input)
+        some = target != 0  # below 0 there is no logarithm: NaN
+        log_t = target.where(some, 1.0).log()
+        loss = (target * (log_t - input)).where(some, -target * input)
     if reduction == "batchmean":
         return loss.sum() / (len(input) if input.ndim else 1)
     if reduction not in ("none", "mean", "sum"):

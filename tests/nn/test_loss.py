@@ -188,3 +188,11 @@ def test_the_divergence_of_two_distributions(rng):
     ):
         with pytest.raises(ValueError, match="reduction is 'average', expected"):
             make()
+
+
+def test_a_target_below_zero_is_no_probability():
+    """Its logarithm is not a number, and so is its loss; a target of 0 costs nothing."""
+    target = mg.tensor([0.0, -0.2, 0.4])
+    loss = nn.KLDivLoss(reduction="none")(mg.tensor([-0.7, -0.3, -1.1]), target)
+    assert np.isnan(loss.numpy()).tolist() == [False, True, False]
+    assert loss[0].item() == 0
