@@ -228,13 +228,27 @@ def train(
     curve = {"step": [0], "loss": [start["loss"]], "accuracy": [test_accuracy(model, data)]}
     losses: list[mg.Tensor] = []
     fused = nn.fuse(model)  # the same parameters and the same function, in fewer operations
+
+    def compute(x: mg.Tensor, y: mg.Tensor) -> mg.Tensor:
+        loss = F.cross_entropy(fused(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        return loss
+
+    if settings.capture:
+        batch = data.x_train[: settings.batch_size], data.y_train[: settings.batch_size]
+        update = mg.capture(compute, *batch, model=fused, optimizer=optimizer)
+    else:
+
+        def update(x: mg.Tensor, y: mg.Tensor) -> mg.Tensor:
+            loss = compute(x, y)
+            optimizer.step()
+            return loss
+
     step = 0
     while step < settings.steps:
         for x, y in loader:
-            loss = F.cross_entropy(fused(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            loss = update(x, y)
             schedule.step()
             losses.append(loss.detach())
             step += 1

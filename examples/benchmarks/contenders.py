@@ -6,6 +6,7 @@ network once on the whole batch and returns the loss as whatever its framework c
 Each is written as the documentation of its framework would have it.
 """
 
+import shutil
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, pairwise
@@ -30,7 +31,7 @@ def loss_value(loss: Any) -> float:
 # ------------------------------------------------------------------ minigrad, PyTorch, the floor
 
 
-def minigrad(problem: Problem, fused: bool = False) -> Step:
+def minigrad(problem: Problem, fused: bool = False, captured: bool = False) -> Step:
     """With minigrad's modules and optimisers."""
     model = _sequential(nn, problem)
     with mg.no_grad():
@@ -42,14 +43,27 @@ def minigrad(problem: Problem, fused: bool = False) -> Step:
     optimizer = getattr(optim, problem.optimizer)(model.parameters(), lr=problem.lr)
     x, y = (mg.tensor(array) for array in problem.data)
 
-    def step() -> mg.Tensor:
+    def compute(x: mg.Tensor, y: mg.Tensor) -> mg.Tensor:
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()
+        return loss
+
+    if captured:
+        replay = mg.capture(compute, x, y, model=model, optimizer=optimizer)
+        return lambda: replay(x, y)
+
+    def step() -> mg.Tensor:
+        loss = compute(x, y)
         optimizer.step()
         return loss
 
     return step
+
+
+def captured(problem: Problem) -> Step:
+    """The fused network, its step captured and replayed."""
+    return minigrad(problem, fused=True, captured=True)
 
 
 def fused(problem: Problem) -> Step:
@@ -57,7 +71,7 @@ def fused(problem: Problem) -> Step:
     return minigrad(problem, fused=True)
 
 
-def torch(problem: Problem) -> Step:
+def torch(problem: Problem, compiled: bool = False) -> Step:
     """With PyTorch's modules and optimisers, run eagerly."""
     import torch
 
@@ -70,12 +84,84 @@ def torch(problem: Problem) -> Step:
     optimizer = getattr(torch.optim, problem.optimizer)(model.parameters(), lr=problem.lr)
     x, y = (torch.tensor(array) for array in problem.data)
 
+    if compiled:
+        model = torch.compile(model)
+
     def step() -> Any:
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
         return loss
+
+    return step
+
+
+def torch_compile(problem: Problem) -> Step:
+    """The same with the network compiled; needs a C++ compiler."""
+    return torch(problem, compiled=True)
+
+
+def jax(problem: Problem) -> Step:
+    """JAX: forward, backward, running statistics and update in one function, compiled by XLA, which
+    may write over the old parameters. SGD, or Adam written out."""
+    import jax
+    import jax.numpy as jnp
+
+    depth, eps, lr = problem.depth, 1e-5, problem.lr
+    gamma, beta = _gamma_beta(problem)
+    parameters = (
+        [[w, b] for w, b in problem.weights],
+        [list(pair) for pair in zip(gamma, beta, strict=True)],
+    )
+    zeros = [np.zeros(problem.width, np.float32) for _ in gamma]
+    ones = [np.ones(problem.width, np.float32) for _ in gamma]
+    x, y = (jnp.asarray(array) for array in problem.data)
+    n = problem.batch
+
+    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
+        linears, affine = parameters
+        met, h = [], x
+        for i in range(depth):
+            h = h @ linears[i][0].T + linears[i][1]
+            if problem.batchnorm:
+                mean = h.mean(0)
+                centred = h - mean
+                var = (centred * centred).mean(0)
+                met.append((mean, var))
+                h = affine[i][0] * (centred / jnp.sqrt(var + eps)) + affine[i][1]
+            h = jax.nn.sigmoid(h)
+        log_p = jax.nn.log_softmax(h @ linears[-1][0].T + linears[-1][1])
+        return -log_p[jnp.arange(n), y].mean(), met
+
+    def update(state: Any, x: Any, y: Any) -> Any:
+        parameters, running, moments, t = state
+        (loss, met), grads = jax.value_and_grad(loss_of, has_aux=True)(parameters, x, y)
+        running = [
+            (0.9 * m + 0.1 * mean, 0.9 * v + (0.1 * n / (n - 1)) * var)
+            for (m, v), (mean, var) in zip(running, met, strict=True)
+        ]
+        tree, t = jax.tree_util.tree_map, t + 1
+        if problem.optimizer == "SGD":
+            return (tree(lambda w, g: w - lr * g, parameters, grads), running, moments, t), loss
+        first = tree(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
+        second = tree(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], grads)
+        rate, root = lr / (1 - 0.9**t), jnp.sqrt(1 - 0.999**t)
+        parameters = tree(
+            lambda w, m, v: w - rate * (m / (jnp.sqrt(v) / root + 1e-8)), parameters, first, second
+        )
+        return (parameters, running, (first, second), t), loss
+
+    copied = jax.tree_util.tree_map(jnp.array, parameters)
+    none = jax.tree_util.tree_map(jnp.zeros_like, copied)
+    twice = (none, jax.tree_util.tree_map(jnp.array, none)) if problem.optimizer == "Adam" else ()
+    running = [tuple(map(jnp.array, pair)) for pair in zip(zeros, ones, strict=True)]
+    state = [(copied, running, twice, jnp.zeros(()))]
+    compiled = jax.jit(update, donate_argnums=0)
+
+    def step() -> Any:
+        state[0], loss = compiled(state[0], x, y)
+        return loss.block_until_ready()
 
     return step
 
@@ -306,20 +392,24 @@ def _only_sgd(name: str, problem: Problem) -> None:
 # -------------------------------------------------------------------------------------- the table
 
 CONTENDERS: dict[str, Callable[[Problem], Step]] = {
-    "minigrad": minigrad, "fused": fused, "torch": torch, "floor": floor, "gemm": gemm,
+    "minigrad": minigrad, "fused": fused, "captured": captured, "torch": torch, "jax": jax,
+    "torch_compile": torch_compile, "floor": floor, "gemm": gemm,
     "stream": stream, "dezero": dezero, "autograd": autograd, "mygrad": mygrad, "pydynet": pydynet,
 }  # fmt: skip
 PARTS = ("gemm", "stream")
 PEERS = ("dezero", "autograd", "mygrad", "pydynet")
-OWN = ("minigrad", "fused", "floor", *PARTS)
+COMPILERS = ("jax", "torch_compile")
+OWN = ("minigrad", "fused", "captured", "floor", *PARTS)
 
 
 def missing(name: str) -> str | None:
     """Why a contender cannot take part, or None."""
     if name in OWN:
         return None
+    if name == "torch_compile" and shutil.which("c++") is None:
+        return "needs a C++ compiler"
     try:
-        version(name)
+        version({"torch_compile": "torch"}.get(name, name))
     except PackageNotFoundError:
         return f"not installed (pip install {name})"
     return None

@@ -26,11 +26,13 @@ class Settings:
     lr: float = 0.1
     batch_size: int = 64
     out: str = "out"
+    capture: bool = False
 
     def are_promised(self) -> bool:
         """Whether the claims are made for these settings: another place to compute, another number
         of seeds or another folder changes nothing about them."""
-        other = {"seeds": self.seeds, "device": self.device, "out": self.out}
+        other = {"seeds": self.seeds, "device": self.device, "out": self.out,
+                 "capture": self.capture}  # fmt: skip
         return Settings(**other) == self
 
 
@@ -76,6 +78,8 @@ def parse(argv: list[str] | None, description: str) -> Settings:
     parser.add_argument("--lr", type=_rate, default=default.lr, help="learning rate at the start")
     parser.add_argument("--batch-size", type=_batch_size, default=default.batch_size, help="from 2")
     parser.add_argument("--out", default=default.out, help="folder for figures and results.json")
+    parser.add_argument("--capture", action="store_true",
+                        help="replay a captured step: faster, with the same results")  # fmt: skip
     settings = Settings(**vars(parser.parse_args(argv)))
     if settings.depth < 3:
         parser.error("--depth: at least 3, so that there is a factor per layer to speak of")

@@ -21,10 +21,12 @@ from ..core.versions import mark_written, written_since
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
-from .notes import OtherPath, raw
+from .notes import Call, OtherPath, raw
 from .on_cpu import PlanRecorder
 from .on_gpu import GraphRecorder
+from .plan import Memory, Plan
 from .recording import Recording
+from .show import as_html, as_text
 from .snapshot import ModelSnapshot
 from .trial import difference, is_symmetric, outcome
 
@@ -48,11 +50,12 @@ class Replay:
         model: Module,
         optimizer: Optimizer | None = None,
     ) -> None:
-        self.step, self.model, self.optimizer = step, model, None
+        self.step, self.model, self.optimizer = step, model, None  # it waits for the trial
         self.thread = threading.get_ident()
         self.name = getattr(step, "__name__", type(step).__name__)
         self._check_arguments(inputs)
         self.parameters, self.buffers = list(model.parameters()), list(model.buffers())
+        self._check_optimizer(optimizer)
         self.there = (*self.parameters, *self.buffers)[0].array  # something on the right GPU
         self.device = device_of(self.there)
         gradients, random = [p._grad for p in self.parameters], get_rng_state()
@@ -86,7 +89,7 @@ class Replay:
                 f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
                 f"from call to call but the inputs and the model"
             )
-        self.optimizer = self._checked(optimizer)
+        self.optimizer = optimizer
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -126,6 +129,41 @@ class Replay:
             mark_written(*written)
             copies = [Tensor.from_array(array.copy()) for array in self.outputs]
         return self.like_the_step(copies)
+
+    # --------------------------------------------------------------------------------- to read
+
+    @property
+    def plan(self) -> Plan:
+        """The calls that a replay makes, on the CPU.
+
+        Raises:
+            AttributeError: the step runs on a GPU, which has the calls and does not show them.
+        """
+        found = getattr(self.recorder, "plan", None)
+        if found is None:
+            raise AttributeError(f"{self.name}: a step on a GPU has no plan that could be shown")
+        return found  # type: ignore[no-any-return]
+
+    @property
+    def calls(self) -> list[Call]:
+        """What a replay does, in its order: on the CPU."""
+        return self.plan.calls
+
+    @property
+    def memory(self) -> Memory:
+        """The bytes that a replay holds, besides the model: on the CPU."""
+        return self.plan.memory
+
+    def to_html(self, path: Any) -> None:
+        """Write the plan as a page, with the lifetimes of its arrays: on the CPU.
+
+        Raises:
+            OSError: it cannot be written there.
+        """
+        as_html(self.plan, path)
+
+    def __str__(self) -> str:
+        return as_text(self.plan) if self.device.type == "cpu" else repr(self)
 
     # ------------------------------------------------------------------------------- capturing
 
@@ -223,9 +261,9 @@ class Replay:
                 f"capture: {name} has hooks, which a replay would not call; remove them"
             )
 
-    def _checked(self, optimizer: Optimizer | None) -> Optimizer | None:
+    def _check_optimizer(self, optimizer: Optimizer | None) -> None:
         if optimizer is None:
-            return None
+            return
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"capture: optimizer is a {type(optimizer).__name__}, expected an Optimizer"
@@ -238,7 +276,6 @@ class Replay:
                         f"capture: the optimizer updates a tensor of shape {p.shape}, which is no "
                         f"parameter of the model"
                     )
-        return optimizer
 
     def _check_inputs(self, inputs: tuple[Tensor, ...]) -> None:
         if threading.get_ident() != self.thread:
