@@ -210,6 +210,7 @@ class Noted(np.ndarray[Any, Any]):
     """An array of a step that is being recorded."""
 
     takes_kernels = True  # though it is of a subclass: see ``core/execute.py``
+    __array_priority__ = 1000  # what C code makes of it and of another array is of this class
 
     def __array_finalize__(self, made_from: Any) -> None:
         if made_from is not None and self.flags.owndata and not book.inside:

@@ -24,9 +24,17 @@ def name_of(call: Call) -> str:
 
 def shapes_of(call: Call) -> str:
     """What it reads and what it writes: ``(64, 32) (32) -> (64, 32)``."""
-    written = [id(array) for array in call.writes]
-    read = [a for a in arrays_in((call.args, call.kwargs)) if id(a) not in written]
+    read = list(arrays_in((call.args, call.kwargs)))
+    for output in map(place, call.writes):  # among the arguments it comes last
+        last = max((i for i, array in enumerate(read) if place(array) == output), default=None)
+        if last is not None:
+            del read[last]
     return " ".join([*map(shape, read), "->", *map(shape, call.writes)])
+
+
+def place(array: Any) -> Any:
+    """Which memory an array shows, and how."""
+    return array.ctypes.data, array.shape, array.strides
 
 
 def shape(array: Any) -> str:
