@@ -28,7 +28,7 @@ from typing import Any
 
 try:
     import report as report
-    from contenders import OWN, PEERS, missing
+    from contenders import COMPILERS, OWN, PEERS, missing
     from goals import Result, check, compare, in_threads, size
 except ModuleNotFoundError as error:
     sys.exit(f"This benchmark needs {error.name}: pip install -e '.[bench]'")
@@ -123,11 +123,16 @@ def contests(options: argparse.Namespace, present: set[str]) -> Iterator[Result]
         }  # fmt: skip
 
     for batch, width in options.sizes:
-        main = ["minigrad", "fused", "torch", "floor", "gemm", "stream"]
+        compiled = ["captured", *COMPILERS]
+        main = ["minigrad", "fused", "torch", "floor", "gemm", "stream", *compiled]
         yield contest(main, 1, batch, width, True, "SGD")
-        yield contest(["minigrad", "fused", "torch", "floor"], 0.4, batch, width, False, "SGD")
+        yield contest(
+            ["minigrad", "fused", "torch", "floor", *compiled], 0.5, batch, width, False, "SGD"
+        )
         for batchnorm in (True, False):
-            yield contest(["minigrad", "fused", "torch"], 0.3, batch, width, batchnorm, "Adam")
+            yield contest(
+                ["minigrad", "fused", "torch", *compiled], 0.4, batch, width, batchnorm, "Adam"
+            )
         others = [name for name in options.peers if name in present]
         if others and batch * width <= 256 * 256:
             yield contest(["minigrad", "fused", "torch", *others], 0.6, batch, width, True, "SGD")
@@ -138,6 +143,10 @@ def work(job: Result, threads: int, with_torch: bool) -> Iterator[Result]:
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     for name in KERNEL_VARIABLES:
         environment.pop(name, None)
+    if threads == 1:  # XLA has threads of its own
+        environment["XLA_FLAGS"] = (
+            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        )
     command = [sys.executable, str(WORKER)]
     job = {**job, "threads": threads, "torch": with_torch}
     with subprocess.Popen(
@@ -235,7 +244,7 @@ def say(line: str) -> None:
 
 def machine(present: set[str]) -> Result:
     """What the numbers depend on: cores, processor, versions. Nothing that names the machine."""
-    distributions = ["minigrad-batchnorm", "numpy", *sorted(present & {"torch", *PEERS})]
+    distributions = ["minigrad-batchnorm", "numpy", *sorted(present & {"torch", "jax", *PEERS})]
     return {
         "cores": cores(),
         "cpu": cpu_model(),
@@ -271,10 +280,10 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. The exit code is 0, 1 (a worker failed) or 130 (interrupted)."""
     options = parse(argv)
     absent = {}
-    for name in ("torch", *options.peers):
+    for name in ("torch", *COMPILERS, *options.peers):
         if (reason := missing(name)) is not None:
             absent[name] = reason
-    present = {*OWN, "torch", *options.peers} - set(absent)
+    present = {*OWN, "torch", *COMPILERS, *options.peers} - set(absent)
     results: Result = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(present),

@@ -75,12 +75,19 @@ GOALS: dict[str, Any] = {
         2: {"64x32": 0.45, "128x64": 0.65, "256x256": 0.97, "256x512": 1.00, "512x1024": 1.00},
     },
     "step / floor": 1.3,
+    "step, captured / JAX jit": {
+        "64x32": 1.0, "128x64": 0.95, "256x256": 0.95, "256x512": 0.85, "512x1024": 0.90,
+    },
+    "step, captured / floor": {
+        1: {"64x32": 1.1, "128x64": 1.05, "256x256": 1.03, "256x512": 1.03, "512x1024": 1.03},
+        2: dict.fromkeys(("64x32", "128x64", "256x256", "256x512", "512x1024"), 1.05),
+    },
     "step / fastest NumPy peer": dict.fromkeys(("64x32", "128x64", "256x256"), 0.5),
     "node / PyTorch": 0.45,
     "peak memory / PyTorch": 1.0,
     "page faults per step": 0,
     "import, ms beyond NumPy": 15,
-}
+}  # fmt: skip
 """At most these, everywhere with BatchNorm and SGD; the first by threads and by size. The first two
 are asked of the network as it is written, and beside it of the same after ``nn.fuse``."""
 
@@ -135,6 +142,22 @@ def _check_steps(contests: list[Result]) -> Iterator[Check]:
         for name, what in (("minigrad", "step"), ("fused", "step, fused")):
             measured = compare(contest, name, "floor")
             yield from _against(f"{what} / floor", place, GOALS["step / floor"], measured)
+    for contest in contests:
+        where, threads = size(contest["problem"]), contest["threads"]
+        problem = contest["problem"]
+        place = f"{where}, {in_threads(threads)}" + (
+            "" if is_main(contest) else
+            f", {problem['optimizer']}{'' if problem['batchnorm'] else ', no BatchNorm'}"
+        )  # fmt: skip
+        if threads == 1 and not contest["peers"]:
+            what = "step, captured / JAX jit"
+            yield from _against(
+                what, place, GOALS[what].get(where), compare(contest, "captured", "jax")
+            )
+        if not contest["peers"]:
+            what = "step, captured / floor"
+            goal = GOALS[what].get(threads, {}).get(where)
+            yield from _against(what, place, goal, compare(contest, "captured", "floor"))
     what = "step / fastest NumPy peer"
     for contest in contests:
         peer = fastest_peer(contest)

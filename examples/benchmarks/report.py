@@ -12,7 +12,8 @@ from contenders import PEERS
 from goals import Result, check, compare, is_main, size
 from problem import Problem
 
-NAMES = {"torch": "PyTorch", "fused": "minigrad, fused", "dezero": "DeZero",
+NAMES = {"torch": "PyTorch", "fused": "minigrad, fused", "captured": "minigrad, captured",
+         "jax": "JAX jit", "torch_compile": "torch.compile", "dezero": "DeZero",
          "autograd": "HIPS autograd", "mygrad": "MyGrad", "pydynet": "PyDyNet"}  # fmt: skip
 NOTHING = "-"
 
@@ -97,13 +98,19 @@ def _steps(contests: list[Result]) -> str:
             _ratio(contest, "fused", "torch"),
             _ratio(contest, "minigrad", "floor"),
             _ratio(contest, "fused", "floor"),
+            _ratio(contest, "captured", "torch"),
+            _ratio(contest, "captured", "floor"),
+            _ratio(contest, "captured", "jax"),
+            _ratio(contest, "torch_compile", "torch"),
             _ratio(contest, "floor", "torch"),
             str(len(contest["times"]["minigrad"])),
         ]
         for contest in contests
     ]
     columns = ["batch x width", "threads", "minigrad, ms", "minigrad / PyTorch", "fused / PyTorch",
-               "minigrad / floor", "fused / floor", "floor / PyTorch", "turns"]  # fmt: skip
+               "minigrad / floor", "fused / floor", "captured / PyTorch", "captured / floor",
+               "captured / JAX jit", "torch.compile / PyTorch", "floor / PyTorch",
+               "turns"]  # fmt: skip
     keep = [i for i in range(len(columns)) if any(row[i] != NOTHING for row in rows)]
     return table([columns[i] for i in keep], [[row[i] for i in keep] for row in rows])
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -89,7 +89,11 @@ def as_html(plan: Plan, path: Any) -> None:
         f"<table><tr><th>call</th><th>from</th><th>function</th><th>shapes</th></tr>\n{rows}"
         "</table></html>\n"
     )
-    write_whole(path, lambda file: file.write(page.encode()))
+
+    def write(file: BinaryIO) -> None:
+        file.write(page.encode())
+
+    write_whole(path, write)
 
 
 def box(life: Life) -> str:

@@ -139,10 +139,10 @@ class Replay:
         Raises:
             AttributeError: the step runs on a GPU, which has the calls and does not show them.
         """
-        found = getattr(self.recorder, "plan", None)
+        found: Plan | None = getattr(self.recorder, "plan", None)
         if found is None:
             raise AttributeError(f"{self.name}: a step on a GPU has no plan that could be shown")
-        return found  # type: ignore[no-any-return]
+        return found
 
     @property
     def calls(self) -> list[Call]:

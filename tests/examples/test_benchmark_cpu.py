@@ -60,7 +60,7 @@ def test_the_floor_trains_as_minigrad_does(batchnorm: bool) -> None:
 
 
 @pytest.mark.parametrize("batchnorm", [True, False])
-@pytest.mark.parametrize("name", ["torch", "floor", *contenders.PEERS])
+@pytest.mark.parametrize("name", ["torch", "floor", "captured", "jax", *contenders.PEERS])
 @pytest.mark.filterwarnings("ignore")  # PyDyNet misses CuPy, loudly
 def test_contenders_train_the_same_network(name: str, batchnorm: bool) -> None:
     if (reason := contenders.missing(name)) is not None:

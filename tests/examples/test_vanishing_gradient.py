@@ -335,6 +335,18 @@ def test_the_options_reach_the_run(script: Any, tmp_path: Path) -> None:
     assert {p.dtype for p in model.parameters()} == {np.dtype(np.float64)}
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_a_captured_run_has_the_same_results(script: Any, tmp_path: Path) -> None:
+    """To the last bit: the file has all digits."""
+    found = []
+    for more in ([], ["--capture"]):
+        folder = tmp_path / f"out{len(more)}"
+        assert script.main([*SHORT, "--seeds", "1", *more, "--out", str(folder)]) == 0
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        found.append(results["training"])
+    assert found[0] == found[1]
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     path.write_bytes(header + array.astype(np.uint8).tobytes())
