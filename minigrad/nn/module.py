@@ -101,7 +101,12 @@ class Module(Conversion):
     @property
     def has_hooks(self) -> bool:
         """Whether a call runs more than ``forward``."""
-        return bool(self._pre_hooks or self._forward_hooks or self._backward_hooks)
+        return any(self.hook_lists)
+
+    @property
+    def hook_lists(self) -> tuple[list[Any], ...]:
+        """The hooks themselves, by kind."""
+        return self._pre_hooks, self._forward_hooks, self._backward_hooks
 
     # ----------------------------------------------------------------------- registering
 

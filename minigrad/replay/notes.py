@@ -15,7 +15,6 @@ what NumPy computes without asking (``__array_finalize__`` hears of it).
 
 import linecache
 import operator
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array
+from ..core.where import frames
 from .origin import Origin, Origins
 
 
@@ -79,11 +79,10 @@ def refuse(what: str) -> Any:
 
 def at_line() -> str:
     """The line that is running, outside of this file and of NumPy."""
-    frame = sys._getframe(1)
-    while frame.f_back and (
-        frame.f_code.co_filename == __file__ or "numpy" in frame.f_globals.get("__name__", "")
-    ):
-        frame = frame.f_back
+    for frame in frames():
+        module = frame.f_globals.get("__name__", "")
+        if module not in (__name__, frames.__module__) and "numpy" not in module:
+            break
     file, line = frame.f_code.co_filename, frame.f_lineno
     return f" ({file}:{line}: {linecache.getline(file, line).strip()})"
 

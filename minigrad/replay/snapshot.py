@@ -42,13 +42,8 @@ class ModelSnapshot:
 
         self.now = [vars(module) for _, module, *_ in self.modules]
         self.before = list(map(dict, self.now))
-        self.hooks = [
-            hooks
-            for _, m, *_ in self.modules
-            for hooks in (m._pre_hooks, m._forward_hooks, m._backward_hooks)
-        ]
+        self.hooks = [hooks for _, module, *_ in self.modules for hooks in module.hook_lists]
         self.arrays = [array for _, _, array, _ in self.tensors]
-        self.flags = [flag for *_, flag in self.tensors]
         self.named = [tensor for _, tensor, *_ in self.tensors]
 
     def holds(self) -> bool:
@@ -63,7 +58,7 @@ class ModelSnapshot:
             same
             and get_float32_matmul_precision() == self.precision
             and all(map(is_, [t.array for t in named], self.arrays))
-            and [t._requires_grad for t in named] == self.flags
+            and all(t.requires_grad is flag for _, t, _, flag in self.tensors)
             and not any(t.hooks for t in named)
             and not any(self.hooks)
         )
