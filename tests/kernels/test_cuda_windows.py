@@ -108,6 +108,7 @@ def test_what_the_kernels_do_not_take_is_left_to_the_rules(rng: np.random.Genera
     assert kernels.max_pool_backward(op, y, y, x) is None, "forward was the rule's"
 
 
+@pytest.mark.slow
 def test_the_address_sanitizer_does_not_complain(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
