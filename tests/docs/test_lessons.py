@@ -63,3 +63,28 @@ def test_it_leads_to_the_next_and_to_the_other_language(lesson: Any) -> None:
     for neighbour in (number(lesson) - 1, number(lesson) + 1):
         if 1 <= neighbour <= len(NAMES):
             assert f"]({NAMES[neighbour - 1]}.md)" in lesson.text
+
+
+def unshown(text: str) -> list[str]:
+    """Bold text that Markdown leaves with its stars: punctuation inside, a letter outside.
+
+    Chinese is written without spaces, so a full stop before the closing stars does this.
+    """
+    parts = re.sub(r"`[^`]*`", "`", text).split("**")
+    outside, bold = parts[::2], parts[1::2]
+    return [
+        inside
+        for before, inside, after in zip(outside, bold, outside[1:], strict=False)
+        if (re.search(r"[^\w\s]$", inside) and re.match(r"\w", after))
+        or (re.match(r"[^\w\s]", inside) and re.search(r"\w$", before))
+    ]
+
+
+def test_bold_text_is_bold(lesson: Any) -> None:
+    assert len(lesson.prose.split("**")) % 2 == 1, "stars without their twins"
+    assert unshown(lesson.prose) == []
+
+
+def test_stars_that_stay_are_found() -> None:
+    assert unshown("它不是**原因。**这里") == ["原因。"]
+    assert unshown("它不是**原因**。这里 **b.** c, (**d**)") == []
