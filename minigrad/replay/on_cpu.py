@@ -15,12 +15,15 @@ from .recording import Recording
 class PlanRecording(Recording):
     """It also hears of random numbers."""
 
+    drew = False
+
     def forget(self) -> None:
         super().forget()
         self.draws: list[Callable[[], None]] = []
 
     def drawn_anew(self, shape: tuple[int, ...], draw: Callable[[Array], None]) -> Array:
         """An array that is filled now, and again before each replay."""
+        self.drew = True
         place = np.empty(shape)
         draw(place)
         self.draws.append(lambda: draw(place))
@@ -31,18 +34,22 @@ class PlanRecorder:
     """Records the calls of NumPy."""
 
     plan: Plan
-    recording: PlanRecording
 
     def __init__(self, parameters: list[Any]) -> None:
         self.parameters = parameters
         self.calls: list[Call] = []
+        self.draws: list[Callable[[], None]] = []
+        self.drew = False
 
     @contextmanager
     def around(self) -> Iterator[Recording]:
         """Within it the step is listened to."""
-        self.recording = PlanRecording(None, self.parameters)
-        with self.recording:
-            yield self.recording
+        recording = PlanRecording(None, self.parameters)
+        try:
+            with recording:
+                yield recording
+        finally:
+            self.drew, self.draws = recording.drew, recording.draws
 
     def record(self, step: Callable[[], Any], tensors: list[Any]) -> Any:
         """Run the step once more, with ``tensors`` noting what is done with them."""
@@ -59,8 +66,7 @@ class PlanRecorder:
     def finish(self, kept: list[Array], model: list[Any]) -> None:
         """Make the plan."""
         self.plan = Plan(self.calls, kept, [tensor.array for tensor in model])
-        self.model, self.draws, self.calls = model, self.recording.draws, []
-        del self.recording
+        self.model, self.calls = model, []
 
     def must_be_noted(self, array: Array, what: str) -> None:
         """What a replay leaves was computed in a way that was noted."""

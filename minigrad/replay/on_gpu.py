@@ -13,6 +13,8 @@ from .recording import Recording
 class GraphRecorder:
     """Records what is launched on a stream."""
 
+    drew = False  # random numbers are refused
+
     def __init__(self, parameters: list[Any]) -> None:
         self.cupy: Any = import_cupy()
         self.parameters = parameters

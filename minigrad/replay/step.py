@@ -72,15 +72,15 @@ class Replay:
                     remember_on_host(place.array)  # labels are checked while nothing can be read
                 self._capture()
                 self._restore(kept)
-                default_generator().bit_generator.state = random
+                self._draw_from(random)
                 expected = outcome(self._run_step, inputs, model)
                 self._restore(kept)
                 self.snapshot = ModelSnapshot(model)
-                default_generator().bit_generator.state = random
+                self._draw_from(random)
                 what = difference(outcome(self, inputs, model), expected)
             finally:
                 self._restore(kept)
-                default_generator().bit_generator.state = random
+                self._draw_from(random)
                 for p, gradient in zip(self.parameters, gradients, strict=True):
                     p._grad = gradient
         if what is not None:
@@ -331,6 +331,11 @@ class Replay:
             place.array[...] = there
             mark_written(place.array)  # with which what the host knew is forgotten
             hand_on_host_copy(there, place.array)
+
+    def _draw_from(self, state: dict[str, Any]) -> None:
+        """Let the generator go on from ``state``, if the step has drawn from it."""
+        if self.recorder.drew:
+            default_generator().bit_generator.state = state
 
     def _restore(self, kept: list[Array]) -> None:
         for buffer, before in zip(self.buffers, kept, strict=True):

@@ -262,10 +262,11 @@ def test_nothing_noted_is_left_behind(rng: np.random.Generator) -> None:
 def test_two_models_in_two_threads(rng: np.random.Generator) -> None:
     given = batches(rng, 4)
     found: dict[int, list[float]] = {}
+    models = {number: network() for number in (1, 2, 3, 4)}  # the generator is one for all
 
     def train(number: int) -> None:
-        model = network()
-        optimizer = optim.SGD(model.parameters(), lr=0.1 * number)
+        model = models[number]
+        optimizer = optim.SGD(model.parameters(), lr=0.1 * (number % 2 + 1))
         run = mg.capture(step_of(model), *given[0], model=model, optimizer=optimizer)
         found[number] = [run(*one).item() for one in given * 5]
 
@@ -275,10 +276,10 @@ def test_two_models_in_two_threads(rng: np.random.Generator) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    together = dict(found)
-    train(1)
-    train(2)
-    assert found == together
+    train(3)
+    train(4)
+    assert (found[1], found[2]) == (found[3], found[4])
+    assert found[1] != found[2]
 
 
 def test_another_thread_is_told_so(rng: np.random.Generator) -> None:
