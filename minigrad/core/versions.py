@@ -46,6 +46,20 @@ def mark_written(*arrays: Array, by: str = "") -> None:
             entry[1:] = latest, by
 
 
+def entries_of(arrays: list[Array]) -> list[list[Any]]:
+    """What ``mark_again`` needs, for memory on the host that is written again and again."""
+    mark_written(*arrays)
+    return [_written[id(array if array.base is None else owner(array))] for array in arrays]
+
+
+def mark_again(entries: list[list[Any]]) -> None:
+    """Note that their memory has just been written in place."""
+    global latest
+    latest = next_order()
+    for entry in entries:
+        entry[1:] = latest, ""
+
+
 def written_since(array: Array, order: int) -> bool:
     """Whether the memory of ``array`` was written in place after number ``order``."""
     entry = _written.get(id(array if array.base is None else owner(array)))

@@ -17,7 +17,7 @@ from ..backend import (
     to_device,
 )
 from ..core.graph import next_order
-from ..core.versions import mark_written, written_since
+from ..core.versions import entries_of, mark_again, mark_written, written_since
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
@@ -120,13 +120,14 @@ class Replay:
                 self.recorder.launch()
             except OtherPath:
                 return self._run_detached(inputs)
-            written = [b.array for b in self.buffers]
             for p, gradient, array in self.gradients:
                 p._grad = gradient
                 if gradient is not None:
                     gradient.array = array  # whatever has become of it since
-                    written.append(array)
-            mark_written(*written)
+            if self.entries:
+                mark_again(self.entries)
+            else:  # a GPU, whose integers the host may know
+                mark_written(*self.written)
             copies = [Tensor.from_array(array.copy()) for array in self.outputs]
         return self.like_the_step(copies)
 
@@ -194,6 +195,9 @@ class Replay:
         kept = [*self.outputs, *(array for *_, array in self.gradients if array is not None)]
         self.recorder.finish(kept, [*self.parameters, *self.buffers])
         self.outputs = [raw(array) for array in self.outputs]
+        self.written = [b.array for b in self.buffers]
+        self.written += [array for *_, array in self.gradients if array is not None]
+        self.entries = entries_of(self.written) if self.device.type == "cpu" else []
 
     def _keep_gradients(self, zeros: list[Tensor], begun: int) -> None:
         """Note where a replay leaves the gradients of those parameters that the step gives one."""
