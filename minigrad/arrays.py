@@ -88,22 +88,25 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:
     device = default_device() if device is None else Device(device)
     target = as_dtype(array.dtype if dtype is None else dtype)
     as_dtype(array.dtype)
-    integers = isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.size
-    if integers and target.kind in "iu" and array.dtype != target:
-        _refuse_what_wraps(array, target)
+    if isinstance(array, np.ndarray):
+        refuse_what_wraps(array, target, "tensor")
     with on_device_of(array):
         array = array.astype(target, copy=True)
     return to_device(array, device)
 
 
-def _refuse_what_wraps(array: Array, target: np.dtype[Any]) -> None:
-    """Integers beyond a type start again at its other end, in silence."""
-    info = np.iinfo(target)
-    low, high = int(array.min()), int(array.max())
-    if low < info.min or high > info.max:
+def refuse_what_wraps(array: Array, target: np.dtype[Any], name: str) -> None:
+    """Numbers beyond a type of integers start again at its other end, in silence, and NaN becomes
+    some integer."""
+    if target.kind not in "iu" or array.dtype.kind not in "iuf" or not array.size:
+        return
+    if array.dtype == target:
+        return
+    info, low, high = np.iinfo(target), array.min(), array.max()
+    if not (int(info.min) <= low and high <= int(info.max)):
+        value = high if not high <= int(info.max) else low
         raise ValueError(
-            f"tensor: {high if high > info.max else low} does not fit into {target}, which goes "
-            f"from {info.min} to {info.max}"
+            f"{name}: {value} does not fit into {target}, which goes from {info.min} to {info.max}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_dtype, check_byte_order, plain_array
+from .arrays import as_dtype, check_byte_order, plain_array, refuse_what_wraps
 from .backend import Device as _Device
 from .backend import (
     array_module,
@@ -28,6 +28,18 @@ def _placed(array: Any, dtype: Any, device: str | None, requires_grad: bool) -> 
     array = array.astype(offered if dtype is None else as_dtype(dtype), copy=False)
     target = default_device() if device is None else _Device(device)
     return Tensor.from_array(to_device(array, target)).requires_grad_(requires_grad)
+
+
+def number(name: str, what: str, value: Any) -> Any:
+    """A real number, also one of NumPy's and the element of a Tensor.
+
+    Raises:
+        TypeError: something else.
+    """
+    value = value.item() if isinstance(value, (Tensor, np.generic)) else value
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"{name}: {what} is {value!r}, expected a real number")
+    return value
 
 
 def floating(dtype: Any) -> np.dtype[Any]:
@@ -57,20 +69,27 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of ``shape`` with ``fill_value`` everywhere (Python floats give float32)."""
-    kind = np.float32 if dtype is None and isinstance(fill_value, float) else dtype
-    return _placed(np.full(shape, fill_value, kind), None, device, requires_grad)
+    value = number("full", "fill_value", fill_value)
+    kind = np.float32 if dtype is None and isinstance(value, float) else dtype
+    if kind is not None:
+        refuse_what_wraps(np.asarray(value), as_dtype(kind), "full")
+    return _placed(np.full(shape, value, kind), None, device, requires_grad)
 
 
-def zeros_like(tensor: Tensor, dtype: Any = None) -> Tensor:
-    """Zeros in the shape and type of ``tensor``, on its device."""
+def zeros_like(tensor: Tensor, dtype: Any = None, device: str | None = None) -> Tensor:
+    """Zeros in the shape and type of ``tensor``, on its device, unless others are named."""
     kind = tensor.dtype if dtype is None else as_dtype(dtype)
+    if device is not None:
+        return zeros(tensor.shape, dtype=kind, device=device)
     with on_device_of(tensor.array):
         return Tensor.from_array(array_module(tensor.array).zeros_like(tensor.array, dtype=kind))
 
 
-def ones_like(tensor: Tensor, dtype: Any = None) -> Tensor:
-    """Ones in the shape and type of ``tensor``, on its device."""
+def ones_like(tensor: Tensor, dtype: Any = None, device: str | None = None) -> Tensor:
+    """Ones in the shape and type of ``tensor``, on its device, unless others are named."""
     kind = tensor.dtype if dtype is None else as_dtype(dtype)
+    if device is not None:
+        return ones(tensor.shape, dtype=kind, device=device)
     with on_device_of(tensor.array):
         return Tensor.from_array(array_module(tensor.array).ones_like(tensor.array, dtype=kind))
 
@@ -91,11 +110,17 @@ def arange(
         ValueError: ``step`` is 0.
     """
     start, end = (0, start) if end is None else (start, end)
+    start, end, step = (
+        number("arange", what, value)
+        for what, value in (("start", start), ("end", end), ("step", step))
+    )
     if dtype is not None and as_dtype(dtype).kind != "f":
         start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise ValueError("arange: step is 0, and would never reach the end")
     array = np.arange(start, end, step)
+    if dtype is not None:
+        refuse_what_wraps(array, as_dtype(dtype), "arange")
     if dtype is None and array.dtype.kind == "f":
         dtype = np.float32
     return _placed(array, dtype, device, requires_grad)
@@ -111,6 +136,7 @@ def linspace(
 ) -> Tensor:
     """``steps`` numbers at equal distances, from ``start`` to ``end`` inclusive. In a ``dtype`` of
     integers the ends, and then all numbers, are cut to integers, as in PyTorch."""
+    start, end = number("linspace", "start", start), number("linspace", "end", end)
     if floating(dtype).kind == "f":
         array = np.linspace(start, end, steps)
     else:  # start + i (end - start) / gaps, in whole numbers: a rounding error would cost one
@@ -153,17 +179,19 @@ def rand(
 
 def randint(
     low: int,
-    high: int | None = None,
+    high: Any = None,
     size: Any = (),
     dtype: Any = np.int64,
     device: str | None = None,
 ) -> Tensor:
-    """Independent integers from [low, high), all equally likely; ``randint(high, size=...)``
+    """Independent integers from [low, high), all equally likely; ``randint(high, size)``
     starts at 0.
 
     Raises:
         ValueError: the range is empty, or ``dtype`` cannot hold it.
     """
+    if isinstance(high, (tuple, list)):  # randint(high, size)
+        high, size = None, high
     low, high = (0, low) if high is None else (low, high)
     kind = as_dtype(dtype)
     if kind.kind in "iu" and not (np.iinfo(kind).min <= low and high - 1 <= np.iinfo(kind).max):

@@ -81,7 +81,7 @@ def test_from_numpy_shares_memory():
     assert tensor[0].item() == 5
     with pytest.raises(TypeError, match="list"):
         mg.from_numpy([1.0])
-    with pytest.raises(TypeError, match="complex"):
+    with pytest.raises(TypeError, match="expected a real number"):
         mg.from_numpy(np.array([1j]))
 
 
@@ -156,5 +156,40 @@ def test_foreign_byte_order():
 
 def test_imaginary_parts_are_not_dropped() -> None:
     for make in (lambda: mg.linspace(0, 1j, 3), lambda: mg.arange(1 + 2j, dtype=mg.float32)):
-        with pytest.raises(TypeError, match="complex"):
+        with pytest.raises(TypeError, match="expected a real number"):
             make()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: mg.arange(300, dtype=mg.uint8), "arange: 299 does not fit into uint8"),
+        (lambda: mg.full((2,), 300, mg.uint8), "full: 300 does not fit into uint8"),
+        (lambda: mg.tensor([300.5], dtype=mg.uint8), "tensor: 300.5 does not fit into uint8"),
+        (lambda: mg.tensor([np.nan], dtype=mg.int32), "tensor: nan does not fit into int32"),
+        (lambda: mg.zeros(2, dtype=mg.int8).fill_(-200), "fill_: -200 does not fit into int8"),
+    ],
+)
+def test_a_number_beyond_a_type_of_integers_is_refused(make, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mg.arange("a"),
+        lambda: mg.full((2,), np.ma.masked),
+        lambda: mg.linspace(0, None, 3),
+    ],
+)
+def test_what_is_no_number_is_refused(make) -> None:
+    with pytest.raises(TypeError, match="expected a real number"):
+        make()
+
+
+def test_limits_may_be_tensors_and_numpys_numbers() -> None:
+    assert mg.arange(mg.tensor(1), np.int64(4)).tolist() == [1, 2, 3]
+    assert mg.full((2,), mg.tensor(2.5)).tolist() == [2.5, 2.5]
+    assert mg.zeros_like(mg.ones(2), device="cpu").tolist() == [0.0, 0.0]
+    assert mg.randint(3, (2, 4)).shape == (2, 4)

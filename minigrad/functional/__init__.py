@@ -17,6 +17,7 @@ from . import (
     losses,
     normalization,
     padding,
+    pooling,
 )
 from .attention import *
 from .contraction import *
@@ -26,6 +27,7 @@ from .layers import *
 from .losses import *
 from .normalization import *
 from .padding import *
+from .pooling import *
 
 __all__: list[str] = []
 __all__ += elementary.__all__
@@ -36,3 +38,4 @@ __all__ += normalization.__all__
 __all__ += attention.__all__
 __all__ += contraction.__all__
 __all__ += padding.__all__
+__all__ += pooling.__all__

@@ -1,16 +1,15 @@
-"""Convolutions and pooling of images (N, C, H, W) and of series (N, C, L); a single one without N
-is taken, too."""
+"""Convolutions of images (N, C, H, W) and of series (N, C, L); a single one without N is taken,
+too."""
 
 from typing import Any, TypeAlias
 
 from .. import ops
-from ..backend import array_module, on_device_of
 from ..core.autograd import apply
 from ..ops.convolution import Pair, Window
 from ..tensor import Tensor
 from .layers import expect_tensors, floating
 
-__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "conv1d", "conv2d", "fold", "max_pool2d", "unfold"]
+__all__ = ["conv1d", "conv2d", "fold", "unfold"]
 
 Lengths: TypeAlias = int | tuple[int, int]
 
@@ -42,15 +41,15 @@ def conv2d(
     if input.ndim == 3:
         one = input.unsqueeze(0)
         return conv2d(one, weight, bias, stride, padding, dilation, groups).squeeze(0)
-    _check_images("conv2d", input)
+    check_images("conv2d", input)
     if weight.ndim != 4:
         raise ValueError(f"conv2d: weight has shape {weight.shape}, expected (O, C/groups, kh, kw)")
     kernel = (weight.shape[2], weight.shape[3])
     if isinstance(padding, str):
-        padding, odd = _named_padding(padding, kernel, _pair("conv2d", stride), dilation)
+        padding, odd = _named_padding(padding, kernel, both_axes("conv2d", stride), dilation)
         y = conv2d(input, weight, bias, stride, padding, dilation, groups)
         return y[:, :, odd[0] :, odd[1] :]
-    window = _window("conv2d", input, kernel, stride, padding, dilation)
+    window = checked_window("conv2d", input, kernel, stride, padding, dilation)
     _check_channels("conv2d", input, weight, bias, groups)
     op = ops.Convolution(window, groups)
     return apply(op, input, weight) if bias is None else apply(op, input, weight, bias)
@@ -60,9 +59,9 @@ def conv1d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int = 1,
-    padding: int | str = 0,
-    dilation: int = 1,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] | str = 0,
+    dilation: int | tuple[int] = 1,
     groups: int = 1,
 ) -> Tensor:
     """``conv2d`` of images of one row.   input: (N, C, L) or (C, L),
@@ -83,9 +82,18 @@ def conv1d(
             raise ValueError(f"conv1d: {what} has shape {tensor.shape}, expected {form}")
     _check_channels("conv1d", input, weight, bias, groups)
     row, kernel = input.unsqueeze(2), weight.unsqueeze(2)
-    pads = padding if isinstance(padding, str) else (0, padding)
-    y = conv2d(row, kernel, bias, (1, stride), pads, (1, dilation), groups)
+    step, apart = _along_one("stride", stride), _along_one("dilation", dilation)
+    pads = padding if isinstance(padding, str) else (0, _along_one("padding", padding))
+    y = conv2d(row, kernel, bias, (1, step), pads, (1, apart), groups)
     return y.squeeze(2)
+
+
+def _along_one(what: str, value: int | tuple[int]) -> int:
+    """A number, also where it stands alone in a tuple."""
+    number = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+    if not isinstance(number, int):
+        raise ValueError(f"conv1d: {what} is {value!r}, expected a number")
+    return number
 
 
 def unfold(
@@ -102,8 +110,10 @@ def unfold(
     floating(input, "unfold")
     if input.ndim == 3:
         return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
-    _check_images("unfold", input)
-    window = _window("unfold", input, _pair("unfold", kernel_size), stride, padding, dilation)
+    check_images("unfold", input)
+    window = checked_window(
+        "unfold", input, both_axes("unfold", kernel_size), stride, padding, dilation
+    )
     return apply(ops.Unfold(window), input)
 
 
@@ -123,8 +133,10 @@ def fold(
         ValueError: the input does not have the columns of such a kernel on such an image.
     """
     floating(input, "fold")
-    (h, w), kernel = _pair("fold", output_size), _pair("fold", kernel_size)
-    window = Window(kernel, _pair("fold", stride), _pair("fold", padding), _pair("fold", dilation))
+    (h, w), kernel = both_axes("fold", output_size), both_axes("fold", kernel_size)
+    window = Window(
+        kernel, both_axes("fold", stride), both_axes("fold", padding), both_axes("fold", dilation)
+    )
     oh, ow = window.out((h, w))
     covered = kernel[0] * kernel[1]
     if input.ndim != 3 or input.shape[1] % covered or input.shape[2] != oh * ow:
@@ -135,129 +147,10 @@ def fold(
     return apply(ops.Fold(window, (h, w)), input)
 
 
-def max_pool2d(
-    input: Tensor,
-    kernel_size: Lengths,
-    stride: Lengths | None = None,
-    padding: Lengths = 0,
-    dilation: Lengths = 1,
-) -> Tensor:
-    """The largest pixel under the kernel, channel by channel; where several are, the first gets the
-    gradient. ``stride`` is the kernel's size by default.   (N, C, H, W)  ->  (N, C, oh, ow)
-
-    Raises: as ``conv2d`` does, and ValueError if the padding is more than half of the kernel.
-    """
-    floating(input, "max_pool2d")
-    if input.ndim == 3:
-        return max_pool2d(input.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
-    window = _pooling("max_pool2d", input, kernel_size, stride, padding, dilation)
-    return apply(ops.MaxPool(window), input)
-
-
-def avg_pool2d(
-    input: Tensor,
-    kernel_size: Lengths,
-    stride: Lengths | None = None,
-    padding: Lengths = 0,
-    *,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of the pixels under the kernel, channel by channel. ``stride`` is the kernel's size
-    by default.   (N, C, H, W)  ->  (N, C, oh, ow)
-
-    Args:
-        input, kernel_size, stride, padding: as of ``max_pool2d``.
-        count_include_pad: count the padding as pixels that are 0; else it is left out of the mean.
-        divisor_override: divide the sum of the pixels by this number instead of by their number.
-
-    Raises: as ``max_pool2d`` does, and ValueError if ``divisor_override`` is 0.
-    """
-    floating(input, "avg_pool2d")
-    if divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override is 0, expected another number")
-    if input.ndim == 3:
-        options: dict[str, Any] = {
-            "count_include_pad": count_include_pad,
-            "divisor_override": divisor_override,
-        }
-        one = input.unsqueeze(0)
-        return avg_pool2d(one, kernel_size, stride, padding, **options).squeeze(0)
-    window = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1)
-    n, c, *size = input.shape
-    columns = apply(ops.Unfold(window), input)
-    taps = window.kernel[0] * window.kernel[1]
-    columns = columns.reshape(n, c, taps, columns.shape[2])
-    divisor: Any = divisor_override or columns.shape[2]
-    if divisor_override is None and not count_include_pad:
-        with on_device_of(input.array):
-            image = array_module(input.array).ones((1, 1, *size), input.dtype)
-        divisor = apply(ops.Unfold(window), Tensor.from_array(image)).sum(1)
-    return (columns.sum(2) / divisor).reshape(n, c, *window.out(tuple(size)))
-
-
-def adaptive_avg_pool2d(input: Tensor, output_size: Lengths | tuple[Any, Any]) -> Tensor:
-    """Means over so many parts of each axis: (..., H, W) -> (..., oh, ow).
-
-    Part i of o covers the pixels from floor(i H / o) to ceil((i + 1) H / o): where o does not
-    divide H, parts overlap. With A the matrix of the weights 1/n of a part's n pixels, for rows and
-    for columns, Y = A_h X A_w^T, and so dX = A_h^T dY A_w.
-
-    Args:
-        input: (N, C, H, W) or (C, H, W).
-        output_size: (oh, ow), or one number for both; None keeps an axis.
-
-    Raises:
-        TypeError: the input is no Tensor, or not floating.
-        ValueError: another number of axes, or a size that is not positive.
-    """
-    floating(input, "adaptive_avg_pool2d")
-    if input.ndim not in (3, 4):
-        raise ValueError(
-            f"adaptive_avg_pool2d: the input has shape {input.shape}, expected (N, C, H, W) or "
-            f"(C, H, W)"
-        )
-    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(sizes) != 2 or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
-        raise ValueError(
-            f"adaptive_avg_pool2d: output_size is {output_size!r}, expected one or two positive "
-            f"numbers; None keeps an axis"
-        )
-    for axis, out in ((-2, sizes[0]), (-1, sizes[1])):
-        if out is not None:
-            parts = _parts(input, input.shape[axis], out)
-            input = parts @ input if axis == -2 else input @ parts.T
-    return input
-
-
-def _parts(like: Tensor, length: int, out: int) -> Tensor:
-    """The weights (out, length): 1/n at the n places of each part, 0 elsewhere."""
-    with on_device_of(like.array):
-        xp = array_module(like.array)
-        i, place = xp.arange(out)[:, None], xp.arange(length)
-        inside = (place >= i * length // out) & (place < -(-(i + 1) * length // out))
-        count = inside.sum(axis=1, keepdims=True)
-        return Tensor.from_array((inside / count).astype(like.dtype))
-
-
-def _pooling(
-    name: str,
-    input: Tensor,
-    kernel_size: Lengths,
-    stride: Lengths | None,
-    padding: Lengths,
-    dilation: Lengths,
-) -> Window:
-    _check_images(name, input)
-    kernel, pads = _pair(name, kernel_size), _pair(name, padding)
-    if any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
-        raise ValueError(f"{name}: padding is {pads}, expected at most half of the kernel {kernel}")
-    return _window(name, input, kernel, kernel if stride is None else stride, pads, dilation)
-
-
-def _pair(name: str, value: Any) -> Pair:
+def both_axes(name: str, value: Any) -> Pair:
     """One number for both axes, or one for each."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = pair * 2 if len(pair) == 1 else pair
     if len(pair) != 2 or not all(isinstance(n, int) for n in pair):
         raise ValueError(f"{name}: got {value!r}, expected a number or two, for height and width")
     return pair
@@ -272,15 +165,17 @@ def _named_padding(name: str, kernel: Pair, stride: Pair, dilation: Lengths) -> 
         return (0, 0), (0, 0)
     if stride != (1, 1):
         raise ValueError(f"conv2d: padding='same' is for stride 1, but stride is {stride}")
-    (kh, kw), (dh, dw) = kernel, _pair("conv2d", dilation)
+    (kh, kw), (dh, dw) = kernel, both_axes("conv2d", dilation)
     rows, columns = dh * (kh - 1), dw * (kw - 1)  # of padding in all
     return (-(-rows // 2), -(-columns // 2)), (rows % 2, columns % 2)
 
 
-def _window(
+def checked_window(
     name: str, input: Tensor, kernel: Pair, stride: Lengths, padding: Lengths, dilation: Lengths
 ) -> Window:
-    window = Window(kernel, _pair(name, stride), _pair(name, padding), _pair(name, dilation))
+    window = Window(
+        kernel, both_axes(name, stride), both_axes(name, padding), both_axes(name, dilation)
+    )
     for what, pair, least in (
         ("kernel size", kernel, 1),
         ("stride", window.stride, 1),
@@ -297,7 +192,7 @@ def _window(
     return window
 
 
-def _check_images(name: str, input: Tensor) -> None:
+def check_images(name: str, input: Tensor) -> None:
     if input.ndim != 4:
         raise ValueError(
             f"{name}: input has shape {input.shape}, expected (N, C, H, W) or (C, H, W)"

@@ -1,6 +1,6 @@
 """pad: more elements at the ends of some axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,22 @@ from .layers import expect_tensors
 
 __all__ = ["pad"]
 
-NUMPY_MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+MODES: dict[str, Callable[[Any, int], Any]] = {
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+    "replicate": lambda i, n: np.clip(i, 0, n - 1),
+    "circular": lambda i, n: i % n,
+}
+"""The element that stands at place i, from below 0 to beyond n - 1."""
 
 
 def pad(
     input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
     """The input with ``pad[0]`` elements before and ``pad[1]`` after along the last axis, then
-    ``pad[2]`` and ``pad[3]`` along the last but one, and so on.
+    ``pad[2]`` and ``pad[3]`` along the last but one, and so on. Negative numbers take away.
 
     Args:
-        pad: an even number of them. Negative ones take elements away, where the mode is "constant".
+        pad: an even number of them.
         mode: "constant" pads with ``value`` (default 0); "reflect" mirrors without repeating the
             edge, "replicate" repeats the edge, "circular" goes on at the other end.
 
@@ -41,7 +46,7 @@ def pad(
             f"pad: got {len(widths)} numbers for {input.ndim} axes, expected a pair for each of "
             f"the last axes"
         )
-    if mode != "constant" and mode not in NUMPY_MODES:
+    if mode != "constant" and mode not in MODES:
         raise ValueError(
             f"pad: mode is {mode!r}, expected 'constant', 'reflect', 'replicate' or 'circular'"
         )
@@ -77,15 +82,18 @@ def pad(
 
 
 def _copied(x: Tensor, axis: int, pair: tuple[int, int], mode: str) -> Tensor:
-    """``x`` with copies of its elements at the ends of ``axis``."""
-    length = x.shape[axis]
-    most = {"reflect": length - 1, "circular": length, "replicate": max(pair) if length else 0}[
-        mode
-    ]
-    if min(pair) < 0 or max(pair) > most:
+    """``x`` with copies of its elements at the ends of ``axis``: at place i that of ``MODES``."""
+    n, (low, high) = x.shape[axis], pair
+    most = {"reflect": n - 1, "circular": n, "replicate": max(pair) if n else 0}[mode]
+    if max(pair) > most or n + low + high < 0:
         raise ValueError(
-            f"pad: got {pair} for an axis of length {length}, expected 0 to {most} in mode {mode!r}"
+            f"pad: got {pair} for an axis of length {n}, expected at most {most} in mode {mode!r}, "
+            f"and not fewer than 0 elements in the end"
         )
-    places = np.pad(np.arange(length), pair, NUMPY_MODES[mode])
+    if mode == "circular" and min(pair) < 0:  # what is taken away does not come back
+        start, n = max(-low, 0), n + min(low, 0) + min(high, 0)
+        places = start + np.arange(-max(low, 0), n + max(high, 0)) % max(n, 1)
+    else:
+        places = MODES[mode](np.arange(-low, n + high), n)
     index = to_device(places, device_of(x.array))
     return apply(ops.GetItem((slice(None),) * axis + (index,)), x)

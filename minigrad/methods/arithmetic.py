@@ -153,9 +153,25 @@ class Arithmetic(Variable):
         """self * other, elementwise."""
         return self * other
 
-    def div(self, other: Any) -> Self:
-        """self / other, elementwise; integers give floating results."""
-        return self / other
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
+        """self / other, elementwise; integers give floating results. Rounded down with
+        ``rounding_mode="floor"``, towards 0 with "trunc"; the gradient is 0 then.
+
+        Raises:
+            ValueError: another ``rounding_mode``.
+        """
+        if rounding_mode is None:
+            return self / other
+        if rounding_mode not in ("floor", "trunc"):
+            raise ValueError(
+                f"div: rounding_mode is {rounding_mode!r}, expected None, 'floor' or 'trunc'"
+            )
+        if rounding_mode == "floor":
+            return self.floor_divide(other)
+        quotient: Any = self / other
+        rounded = quotient._rounded("trunc")
+        whole = self.array.dtype.kind != "f" and getattr(other, "dtype", np.dtype(int)).kind != "f"
+        return rounded.long() if whole and not isinstance(other, float) else rounded
 
     def floor_divide(self, other: Any) -> Self:
         """The quotient rounded down, elementwise: ``self // other``. Its gradient is 0.
@@ -241,9 +257,16 @@ class Arithmetic(Variable):
         """The smallest integer not below, elementwise; its gradient is 0."""
         return self._rounded("ceil")
 
-    def round(self) -> Self:
-        """The nearest integer, the even one if two are as near; its gradient is 0."""
-        return self._rounded("rint")
+    def round(self, *, decimals: int = 0) -> Self:
+        """The nearest number with so many decimals, by default the nearest integer; the even one if
+        two are as near. Its gradient is 0."""
+        if not decimals:
+            return self._rounded("rint")
+        x: Any = floating(self)
+        power = 10.0 ** abs(decimals)
+        scaled = x * power if decimals > 0 else x / power
+        rounded = scaled._rounded("rint")
+        return rounded / power if decimals > 0 else rounded * power
 
     def _rounded(self, how: str) -> Any:
         return apply(ops.Round(how), self) if self.array.dtype.kind == "f" else self

@@ -143,7 +143,7 @@ class Indexing(Variable):
         """
         x, picks = self.array, tensor_operand(index, "gather").array
         axis = normalize_dim(dim, x.ndim, "gather")
-        if picks.dtype.kind != "i":
+        if picks.dtype.kind not in "iu":
             raise TypeError(f"gather: the index is {picks.dtype}, expected integers")
         if picks.ndim != x.ndim or any(
             n > m for i, (n, m) in enumerate(zip(picks.shape, x.shape, strict=True)) if i != axis

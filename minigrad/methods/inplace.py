@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays import as_array, check_index
+from ..arrays import as_array, check_index, refuse_what_wraps
 from ..backend import Array, array_module, device_of, on_device_of
 from ..core.gradmode import grad_mode
 from ..core.variable import Variable
@@ -151,6 +151,8 @@ class InPlace(Variable):
                 f"fill_: the value has shape {shape_of(number)}, expected a number or a Tensor "
                 f"without axes; copy_ broadcasts"
             )
+        if isinstance(number, (int, float)):
+            refuse_what_wraps(np.asarray(number), self.array.dtype, "fill_")
         return self._write("fill_", lambda mine: mine.fill(number), value)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:

@@ -21,12 +21,12 @@ class Rearranging(Variable):
 
     __slots__ = ()
 
-    def flip(self, *dims: Any) -> Self:
-        """The elements in reverse order along the axes ``dims``."""
-        wanted = as_shape(dims)
-        axes = normalize_dims(wanted, self.array.ndim, "flip") if wanted else ()
+    def flip(self, *axes: Any, dims: Any = ()) -> Self:
+        """The elements in reverse order along the axes ``dims``, or ``axes``."""
+        wanted = as_shape((dims,) if isinstance(dims, int) else tuple(dims) or axes)
+        turned = normalize_dims(wanted, self.array.ndim, "flip") if wanted else ()
         backwards = slice(None, None, -1)
-        index = [backwards if i in axes else slice(None) for i in range(self.array.ndim)]
+        index = [backwards if i in turned else slice(None) for i in range(self.array.ndim)]
         return apply(ops.GetItem((*index, Ellipsis)), self)
 
     def roll(self, shifts: Any, dims: Any = None) -> Self:

@@ -87,7 +87,8 @@ class Reductions(Variable):
         keepdim: bool = False,
     ) -> tuple[Self, Self]:
         """``var`` and ``mean`` over ``dim``."""
-        return self._spread(ops.Var, dim, correction, unbiased, keepdim), self.mean(dim, keepdim)
+        mean = self.mean(None if isinstance(dim, bool) else dim, keepdim)
+        return self._spread(ops.Var, dim, correction, unbiased, keepdim), mean
 
     def _spread(
         self,
@@ -97,6 +98,8 @@ class Reductions(Variable):
         unbiased: bool | None,
         keepdim: bool,
     ) -> Any:
+        if isinstance(dim, bool):  # PyTorch's older spelling: var(False)
+            dim, unbiased = None, dim
         if unbiased is not None and correction is not None:
             raise TypeError(
                 f"{op.__name__.lower()}: got both unbiased= and correction=, expected one of them"
@@ -116,22 +119,21 @@ class Reductions(Variable):
         return self._reduce(ops.Amin, dim, keepdim)
 
     @numpy_spelling
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The largest element; or along ``dim``, a named tuple of ``values`` and ``indices``. The
-        gradient goes to the element at the index. (``maximum`` compares with another Tensor.)"""
+        gradient goes to the element at the index. Of two Tensors, ``maximum``."""
         return self._extreme("max", dim, keepdim)
 
     @numpy_spelling
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
         """The smallest element; or along ``dim``, a named tuple of ``values`` and ``indices``. The
-        gradient goes to the element at the index. (``minimum`` compares with another Tensor.)"""
+        gradient goes to the element at the index. Of two Tensors, ``minimum``."""
         return self._extreme("min", dim, keepdim)
 
-    def _extreme(self, name: str, dim: int | None, keepdim: bool) -> Any:
+    def _extreme(self, name: str, dim: Any, keepdim: bool) -> Any:
         if isinstance(dim, Variable):
-            raise TypeError(
-                f"{name}: got a Tensor, expected an axis; use {name}imum for two Tensors"
-            )
+            x: Any = self
+            return x.maximum(dim) if name == "max" else x.minimum(dim)
         if dim is None:
             return self.amax() if name == "max" else self.amin()
         indices = (
@@ -139,7 +141,7 @@ class Reductions(Variable):
         )
         if not self.array.ndim:
             return Extreme(self, indices)
-        x: Any = self
+        x = self
         values = x.gather(dim, indices)
         return (
             Extreme(values, indices)
@@ -148,19 +150,25 @@ class Reductions(Variable):
         )
 
     @numpy_spelling
-    def norm(self, p: float = 2, dim: Dims = None, keepdim: bool = False) -> Self:
-        """(sum |x|^p)^(1/p) over ``dim`` (an axis, several, or all): the length for p = 2, the
-        largest |x| for p = infinity. Its gradient is 0 where the norm is 0.
+    def norm(self, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Self:
+        """(sum |x|^p)^(1/p) over ``dim`` (an axis, several, or all): the length for p = 2 or "fro",
+        the largest |x| for p = infinity, the smallest for -infinity, and for p = 0 how many are not
+        0. Its gradient is 0 where the norm is 0.
 
         Raises:
-            ValueError: p is not above 0.
+            ValueError: p is NaN, or another word.
         """
-        if not p > 0:
-            raise ValueError(f"norm: p is {p}, expected a number above 0")
+        p = 2 if p == "fro" else p
+        if not isinstance(p, (int, float)) or p != p:
+            raise ValueError(f"norm: p is {p!r}, expected a number or 'fro'")
         x: Any = floating(self)
         size = abs(x)
-        if p == float("inf"):
-            return size.amax(dim, keepdim)
+        if abs(p) == float("inf"):
+            return size.amax(dim, keepdim) if p > 0 else size.amin(dim, keepdim)
+        if p == 0:
+            return (size.sign() ** 2).sum(dim, keepdim)
+        if p < 0:
+            return (size**p).sum(dim, keepdim) ** (1 / p)
         largest = size.detach().amax(dim, keepdim=True) if x.array.size else size.detach().sum()
         scale = largest.where(largest > 0, 1.0)  # so that no power leaves the range of numbers
         total = ((size / scale) ** p).sum(dim, keepdim=True)

@@ -144,3 +144,17 @@ def test_zero_to_a_power():
 def test_booleans_have_no_difference(difference):
     with pytest.raises(TypeError, match=r"booleans are not numbers; use ~ .* \^ .* \(.long\(\)\)"):
         difference(mg.tensor([True, False]))
+
+
+def test_division_and_rounding_to_a_place():
+    a, b = np.array([7.0, -7.0, 2.5]), np.array([2.0, 2.0, -0.75])
+    x, y = mg.tensor(a), mg.tensor(b)
+    assert x.div(y, rounding_mode="floor").tolist() == np.floor(a / b).tolist()
+    assert x.div(y, rounding_mode="trunc").tolist() == np.trunc(a / b).tolist()
+    whole = mg.tensor([7, -7]).div(mg.tensor([2, 2]), rounding_mode="trunc")
+    assert whole.dtype == mg.int64
+    assert whole.tolist() == [3, -3]
+    assert mg.tensor([1.2345, -0.055], dtype=mg.float64).round(decimals=2).tolist() == [1.23, -0.06]
+    assert mg.tensor([1234.0]).round(decimals=-2).tolist() == [1200.0]
+    with pytest.raises(ValueError, match="rounding_mode is 'up', expected None, 'floor' or"):
+        x.div(y, rounding_mode="up")

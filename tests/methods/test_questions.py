@@ -100,8 +100,9 @@ def test_extremes_along_an_axis(name, keepdim, rng):
         inputs = (mg.tensor(x, requires_grad=True),)
         assert gradcheck(lambda t, d=dim: getattr(t, name)(d, keepdim).values, inputs)
     assert getattr(mg.tensor(x), name)().item() == getattr(x, name)()
-    with pytest.raises(TypeError, match=f"use {name}imum for two Tensors"):
-        getattr(mg.tensor(x), name)(mg.tensor(x))
+    other = x[::-1].copy()
+    expected = getattr(np, f"{name}imum")(x, other)
+    np.testing.assert_array_equal(getattr(mg.tensor(x), name)(mg.tensor(other)).numpy(), expected)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 2.5, np.inf])
@@ -125,5 +126,15 @@ def test_norms_at_the_ends_of_the_range():
     y = x.norm()
     y.backward()
     assert (y.item(), x.grad.tolist()) == (0.0, [0.0, 0.0])
-    with pytest.raises(ValueError, match="norm: p is 0, expected a number above 0"):
-        x.norm(0)
+    with pytest.raises(ValueError, match="norm: p is nan, expected a number or 'fro'"):
+        x.norm(float("nan"))
+
+
+def test_norms_of_other_orders(rng):
+    a = rng.standard_normal((3, 4))
+    a[1, 2] = 0.0
+    for p in (0, -1.5, 0.5, 3, -np.inf, np.inf):
+        with np.errstate(divide="ignore"):
+            expected = np.linalg.norm(a, p, axis=1)
+        np.testing.assert_allclose(mg.tensor(a).norm(p, 1).numpy(), expected, rtol=1e-12)
+    assert mg.tensor(a).norm("fro").item() == pytest.approx(np.linalg.norm(a))

@@ -335,3 +335,24 @@ def test_adaptive_pooling_takes_means_of_parts(rng):
         F.adaptive_avg_pool2d(x, 0)
     with pytest.raises(ValueError, match=r"shape \(3, 4\), expected \(N, C, H, W\)"):
         F.adaptive_avg_pool2d(mg.ones(3, 4), 2)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [((3, 2), (2, 3), (1, 0)), (3, 2, 0)])
+def test_pooling_over_the_end_and_where_the_largest_stand(kernel, stride, padding, rng):
+    """In ceil_mode a last place reaches over the end; what lies there does not count."""
+    a = rng.standard_normal((2, 3, 6, 8)) - 3.0  # a padding of 0 would win
+    y, places = F.max_pool2d(mg.tensor(a), kernel, stride, padding, 1, True, True)
+    mean = F.avg_pool2d(mg.tensor(a), kernel, stride, padding, True, False).numpy()
+    (kh, kw), (sh, sw), (ph, pw) = (
+        (n, n) if isinstance(n, int) else n for n in (kernel, stride, padding)
+    )
+    for i, j in np.ndindex(y.shape[2:]):
+        top, left = i * sh - ph, j * sw - pw
+        part = a[:, :, max(top, 0) : top + kh, max(left, 0) : left + kw]
+        np.testing.assert_array_equal(y.numpy()[:, :, i, j], part.max((2, 3)))
+        np.testing.assert_allclose(mean[:, :, i, j], part.mean((2, 3)), rtol=1e-12)
+    assert (y.shape[2] - 1) * sh - ph < 6 <= (y.shape[2] - 1) * sh - ph + kh
+    flat = np.take_along_axis(a.reshape(2, 3, -1), places.numpy().reshape(2, 3, -1), 2)
+    np.testing.assert_array_equal(flat.reshape(y.shape), y.numpy())
+    x = mg.tensor(a[:1, :1], requires_grad=True)
+    assert gradcheck(lambda x: F.max_pool2d(x, kernel, stride, padding, ceil_mode=True), (x,))
