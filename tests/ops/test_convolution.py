@@ -356,3 +356,7 @@ def test_pooling_over_the_end_and_where_the_largest_stand(kernel, stride, paddin
     np.testing.assert_array_equal(flat.reshape(y.shape), y.numpy())
     x = mg.tensor(a[:1, :1], requires_grad=True)
     assert gradcheck(lambda x: F.max_pool2d(x, kernel, stride, padding, ceil_mode=True), (x,))
+    module = nn.MaxPool2d(kernel, stride, padding, return_indices=True, ceil_mode=True)
+    assert [t.tolist() for t in module(mg.tensor(a))] == [y.tolist(), places.tolist()]
+    average = nn.AvgPool2d(kernel, stride, padding, ceil_mode=True, count_include_pad=False)
+    np.testing.assert_array_equal(average(mg.tensor(a)).numpy(), mean)
