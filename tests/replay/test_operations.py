@@ -22,7 +22,20 @@ CASES: dict[str, tuple[Callable[[], Op], tuple[Any, ...]]] = {
     **{
         name: (getattr(ops, name), (MATRIX,))
         for name in (
-            *("Abs", "Clone", "Cos", "Exp", "Expm1", "GELU", "GELUTanh", "Log", "Log1p", "Neg"),
+            *(
+                "Abs",
+                "Clone",
+                "Cos",
+                "Erf",
+                "Exp",
+                "Expm1",
+                "GELU",
+                "GELUTanh",
+                "Log",
+                "Log1p",
+                "Log2",
+                "Neg",
+            ),
             *("NormalCDF", "ReLU", "Reciprocal", "Rsqrt", "SiLU", "Sigmoid", "Sign", "Sin"),
             *("Sqrt", "Square", "Tanh", "Zero"),
         )
@@ -52,6 +65,7 @@ CASES: dict[str, tuple[Callable[[], Op], tuple[Any, ...]]] = {
     "BatchNorm of images": (lambda: ops.BatchNorm(1e-5), (IMAGE, (3,), (3,))),
     "BatchNormEval": (lambda: ops.BatchNormEval(1e-5), (MATRIX, *[VECTOR] * 4)),
     "BatchNormSigmoid": (lambda: ops.BatchNormSigmoid(1e-5), (MATRIX, VECTOR, VECTOR)),
+    "BinaryCrossEntropy": (ops.BinaryCrossEntropy, (MATRIX, MATRIX)),
     "BinaryCrossEntropyWithLogits": (ops.BinaryCrossEntropyWithLogits, (MATRIX, MATRIX)),
     "BroadcastTo": (lambda: ops.BroadcastTo((3, N, C)), (MATRIX,)),
     "Cast": (lambda: ops.Cast(np.float32, np.float64), (MATRIX,)),
@@ -59,6 +73,7 @@ CASES: dict[str, tuple[Callable[[], Op], tuple[Any, ...]]] = {
     "Clamp": (lambda: ops.Clamp(0.6, 1.2), (MATRIX,)),
     "Convolution": (lambda: ops.Convolution(WINDOW, 1), (IMAGE, (4, 3, 3, 3), (4,))),
     "Convolution, groups": (lambda: ops.Convolution(STEPPING, 3), (IMAGE, (6, 1, 2, 2), (6,))),
+    "CumProd": (lambda: ops.CumProd(0), (MATRIX,)),
     "CumSum": (lambda: ops.CumSum(0), (MATRIX,)),
     "Embedding": (lambda: ops.Embedding(1), (LABELS, MATRIX)),
     "Fold": (lambda: ops.Fold(WINDOW, (6, 6)), ((2, 27, 36),)),
@@ -80,6 +95,7 @@ CASES: dict[str, tuple[Callable[[], Op], tuple[Any, ...]]] = {
     "MaxPool": (lambda: ops.MaxPool(WINDOW), (IMAGE,)),
     "OneHot": (lambda: ops.OneHot(C, np.dtype("float32")), (LABELS,)),
     "Permute": (lambda: ops.Permute((1, 0)), (MATRIX,)),
+    "Prod": (lambda: ops.Prod(1), (MATRIX,)),
     "RMSNorm": (lambda: ops.RMSNorm(1, 1e-5), (MATRIX, VECTOR)),
     "Reshape": (lambda: ops.Reshape((C, N)), (MATRIX,)),
     "Round": (lambda: ops.Round("floor"), (MATRIX,)),
@@ -94,8 +110,8 @@ CASES: dict[str, tuple[Callable[[], Op], tuple[Any, ...]]] = {
 }
 
 
-def drawn(rng: np.random.Generator, kinds: tuple[Any, ...]) -> list[mg.Tensor]:
-    """An example of the inputs; those with numbers are positive, and not near one."""
+def drawn(rng: np.random.Generator, kinds: tuple[Any, ...], scale: float) -> list[mg.Tensor]:
+    """An example of the inputs; those with numbers are positive, and not near ``scale``."""
     made = []
     for kind in kinds:
         if kind == LABELS:
@@ -104,7 +120,8 @@ def drawn(rng: np.random.Generator, kinds: tuple[Any, ...]) -> list[mg.Tensor]:
             made.append(mg.tensor(rng.standard_normal(MATRIX) > 0))
         else:
             sign = rng.choice([0.5, 1.6], kind)
-            made.append(mg.tensor((sign * rng.uniform(0.7, 1.3, kind)).astype("float32")))
+            numbers = scale * sign * rng.uniform(0.7, 1.3, kind)
+            made.append(mg.tensor(numbers.astype("float32")))
     return made
 
 
@@ -139,7 +156,7 @@ def test_an_operation_is_replayed(name: str, kernels: bool, rng: np.random.Gener
         return y.detach()
 
     def inputs() -> list[mg.Tensor]:
-        given = drawn(rng, kinds)
+        given = drawn(rng, kinds, 0.3 if name == "BinaryCrossEntropy" else 1.0)
         y = apply(make(), *given)
         cotangent = rng.standard_normal(y.shape) if y.ndim else rng.uniform(1.1, 1.9)
         return [mg.tensor(np.asarray(cotangent, y.dtype)), *given]
