@@ -158,13 +158,26 @@ def train(settings: argparse.Namespace, model: nn.Sequential, data: Samples, see
     interval = max(1, settings.steps // 12)
     curve: dict[str, list[float]] = {"step": [], "loss": [], "accuracy": []}
     losses: list[mg.Tensor] = []
+
+    def compute(images: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        return loss
+
+    if settings.capture:
+        update = mg.capture(compute, x[:64], y[:64], model=model, optimizer=optimizer)
+    else:
+
+        def update(images: mg.Tensor, labels: mg.Tensor) -> mg.Tensor:
+            loss = compute(images, labels)
+            optimizer.step()
+            return loss
+
     step = 0
     while step < settings.steps:
         for images, labels in loader:
-            loss = F.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            loss = update(images, labels)
             schedule.step()
             losses.append(loss.detach())
             step += 1
@@ -257,6 +270,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate at the start")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
     parser.add_argument("--out", default="out", help="folder for the figures")
+    parser.add_argument("--capture", action="store_true", help="replay a captured step")
     parser.add_argument("--quick", action="store_true", help="one seed, 60 steps, 4 layers")
     settings = parser.parse_args(argv)
     if settings.quick:

@@ -1,5 +1,6 @@
 """examples/convolution.py: what it says comes out of what it computes."""
 
+import argparse
 import gzip
 import re
 from collections.abc import Callable
@@ -60,6 +61,19 @@ def test_batchnorm_restores_the_spread_and_the_gradient(script: Any) -> None:
     assert plain["factor"] < 0.6 < normed["factor"]
     assert plain["spread"][-1] < 0.1 * normed["spread"][-1]
     assert plain["dw"][0] < 0.1 * normed["dw"][0]
+
+
+def test_a_captured_run_is_the_same(script: Any) -> None:
+    found = []
+    for capture in (False, True):
+        settings = argparse.Namespace(
+            data="digits", data_root=None, device="cpu", lr=0.01, steps=4, capture=capture
+        )
+        data = script.load(settings, 0)
+        mg.manual_seed(0)
+        model = script.convolutions(True, data[0].shape[-1], 2, 2)
+        found.append(script.train(settings, model, data, 0))
+    assert found[0] == found[1]
 
 
 def test_the_story_is_told_and_drawn(
