@@ -10,6 +10,7 @@ detached tensor counts as well.
 """
 
 import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ from .graph import next_order
 _written: dict[int, list[Any]] = {}
 latest = 0
 """The number of the last write of all: no operation that is younger can be stale."""
+
+
+def _forget(written: dict[int, list[Any]], key: int, _: Any) -> None:
+    """The memory has gone. (At the end of the process the module's names may have gone before.)"""
+    written.pop(key, None)
 
 
 def mark_written(*arrays: Array, by: str = "") -> None:
@@ -40,7 +46,7 @@ def mark_written(*arrays: Array, by: str = "") -> None:
         if entry is None:
             # The entry goes when the memory does; without that, a new array at the same address
             # would inherit it.
-            gone = weakref.ref(memory, lambda _, key=key: _written.pop(key, None))  # type: ignore[misc]
+            gone = weakref.ref(memory, partial(_forget, _written, key))
             _written[key] = [gone, latest, by]
         else:
             entry[1:] = latest, by
