@@ -48,6 +48,7 @@ from .derivatives import hessian, hvp, jacobian, jvp, vjp
 from .dtypes import bool as bool
 from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .functional import *
+from .methods.nearest import missing
 from .recompute import checkpoint, checkpoint_sequential
 from .replay import capture
 from .serialization import load, save
@@ -124,7 +125,7 @@ def __getattr__(name: str) -> Any:
     """The parts that are loaded when they are first asked for: ``mg.data``, ``mg.diagnostics``."""
     if name in LATER:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    raise missing("module 'minigrad'", name, __dir__())
 
 
 def __dir__() -> list[str]:

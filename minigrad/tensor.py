@@ -7,7 +7,7 @@ import builtins
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from .methods import (
     Scattering,
     Shapes,
 )
+from .methods.nearest import missing
 from .ops.axes import normalize_dim
 
 new = object.__new__
@@ -129,6 +130,13 @@ class Tensor(
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
         return self.shape if dim is None else self.shape[normalize_dim(dim, self.ndim, "size")]
+
+    if not TYPE_CHECKING:  # a type checker keeps to the names there are
+
+        def __getattr__(self, name):
+            if hasattr(type(self), name):  # a property refused: its own words
+                return object.__getattribute__(self, name)
+            raise missing(f"{type(self).__name__!r} object", name, dir(type(self)))
 
     def __repr__(self) -> str:
         values = np.array2string(

@@ -8,6 +8,7 @@ is a TypeError.
 Each file names in ``__all__`` what stands here and, under the same name, in ``minigrad``.
 """
 
+from ..methods.nearest import missing
 from . import (
     attention,
     contraction,
@@ -39,3 +40,7 @@ __all__ += attention.__all__
 __all__ += contraction.__all__
 __all__ += padding.__all__
 __all__ += pooling.__all__
+
+
+def __getattr__(name: str) -> object:
+    raise missing("module 'minigrad.functional'", name, __all__)

@@ -5,6 +5,7 @@ with parameters and ``batchnorm.py`` the one with the most state.
 """
 
 from .. import functional
+from ..methods.nearest import missing
 from . import init, utils
 from .activation import (
     ELU,
@@ -93,3 +94,7 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise missing("module 'minigrad.nn'", name, __all__)

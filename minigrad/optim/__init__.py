@@ -6,6 +6,7 @@ time is in ``schedule.py``, ``cycles.py`` (where it rises again) and ``plateau.p
 for a measure). ``grad_scaler.py`` belongs to ``mg.autocast``.
 """
 
+from ..methods.nearest import missing
 from ..nn.utils import clip_grad_norm_, clip_grad_value_
 from . import lr_scheduler
 from .adagrad import Adagrad
@@ -50,3 +51,7 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise missing("module 'minigrad.optim'", name, __all__)
