@@ -7,7 +7,7 @@ import builtins
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .methods import (
     Exchange,
     Indexing,
     InPlace,
+    Nearest,
     Ordering,
     Products,
     Questions,
@@ -31,7 +32,6 @@ from .methods import (
     Scattering,
     Shapes,
 )
-from .methods.nearest import missing
 from .ops.axes import normalize_dim
 
 new = object.__new__
@@ -44,6 +44,7 @@ class Tensor(
     Exchange,
     Indexing,
     InPlace,
+    Nearest,
     Ordering,
     Products,
     Questions,
@@ -130,13 +131,6 @@ class Tensor(
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
         return self.shape if dim is None else self.shape[normalize_dim(dim, self.ndim, "size")]
-
-    if not TYPE_CHECKING:  # a type checker keeps to the names there are
-
-        def __getattr__(self, name):
-            if hasattr(type(self), name):  # a property refused: its own words
-                return object.__getattribute__(self, name)
-            raise missing(f"{type(self).__name__!r} object", name, dir(type(self)))
 
     def __repr__(self) -> str:
         values = np.array2string(

@@ -15,6 +15,7 @@ from .conversions import Conversions
 from .exchange import Exchange
 from .indexing import Indexing
 from .inplace import InPlace
+from .nearest import Nearest
 from .ordering import Ordering
 from .products import Products
 from .questions import Questions
@@ -30,6 +31,7 @@ __all__ = [
     "Exchange",
     "InPlace",
     "Indexing",
+    "Nearest",
     "Ordering",
     "Products",
     "Questions",
