@@ -97,6 +97,8 @@ class InPlace(Variable):
         def change(array: Array) -> None:
             try:  # integers of any size go into integers of any other, as in PyTorch
                 function(array, value, out=array, casting="unsafe" if integers else "same_kind")
+            except OverflowError:
+                raise ValueError(f"{name}: {value} does not fit into {array.dtype}") from None
             except ValueError:
                 raise self._misfit(name, value) from None
             except TypeError:

@@ -158,3 +158,11 @@ def test_division_and_rounding_to_a_place():
     assert mg.tensor([1234.0]).round(decimals=-2).tolist() == [1200.0]
     with pytest.raises(ValueError, match="rounding_mode is 'up', expected None, 'floor' or"):
         x.div(y, rounding_mode="up")
+
+
+@pytest.mark.parametrize("name", ["add_", "sub_", "mul_"])
+def test_a_number_that_does_not_fit_is_refused_in_place(name: str) -> None:
+    x = mg.tensor([1, 2], dtype="uint8")
+    with pytest.raises(ValueError, match=f"^{name}: 300 does not fit into uint8"):
+        getattr(x, name)(300)
+    assert x.tolist() == [1, 2]
