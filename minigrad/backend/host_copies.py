@@ -27,8 +27,10 @@ def hand_on_host_copy(source: Array, target: Array) -> None:
 def remember(array: Array, copy: Array) -> None:
     """Note that ``copy``, on the host, holds what ``array`` does on a GPU."""
     key = id(array)
-    # The entry goes when the array does: another may get its address.
-    host_copies[key] = weakref.ref(array, lambda _: host_copies.pop(key, None)), copy
+    # The entry goes when the array does: another may get its address. At the end of the process the
+    # names of this file may go first, so the method is taken now.
+    forget = host_copies.pop
+    host_copies[key] = weakref.ref(array, lambda _: forget(key, None)), copy
 
 
 def forget_host_copy(array: Array) -> None:

@@ -1,11 +1,13 @@
 """What happens inside a network, and why it does not learn.
 
 ``observe`` measures layer by layer, ``track`` does so over a training run, ``summary`` counts,
-``diagnose`` names what is wrong. ``plots`` draws; it needs matplotlib as soon as it does so, and is
-imported on its own: ``from minigrad.diagnostics import plots``.
+``diagnose`` names what is wrong, and ``explain`` goes through a backward pass step by step.
+``plots`` draws; it needs matplotlib as soon as it does so, and is imported on its own:
+``from minigrad.diagnostics import plots``.
 """
 
 from .doctor import KINDS, Finding, Kind, Report, diagnose
+from .explain import Explanation, explain
 from .history import History
 from .observe import LayerRow, Observation, observe
 from .stats import PERCENTILES, RESPONSIVE, SATURATED, Stats, factor_per_layer, summarize
@@ -18,6 +20,8 @@ __all__ = [
     "Finding",
     "Kind",
     "KINDS",
+    "explain",
+    "Explanation",
     "track",
     "History",
     "observe",

@@ -53,6 +53,42 @@ TWENTY_LAYERS: Words = {
 }
 
 
+ONE_BATCHNORM: Words = {
+    "title": ("One BatchNorm", "一个 BatchNorm"),
+    "intro": (
+        "Six values of one channel. On the left: the values x, what normalisation makes of them, "
+        "and the output y. On the right: the three terms of dx, and their sum.",
+        "一个通道里的六个数值。左图：输入 x、归一化后的 x_hat 和输出 y。"
+        "右图：dx 由三项组成，红点是它们的和。",
+    ),
+    "points": ("the batch x", "批数据 x"),
+    "seeds": ("what comes back, dy", "传回来的梯度 dy"),
+    "parameters": ("parameters", "参数"),
+    "forward": ("Forward", "前向"),
+    "backward": ("Backward", "反向"),
+    "point": ("point", "第几个数据"),
+    "direct": ("direct", "直接项"),
+    "through_mu": ("through mu", "经过 mu"),
+    "through_sigma": ("through sigma", "经过 sigma"),
+    "sum": ("their sum, dx", "三项之和 dx"),
+    "projection": ("the projection", "投影"),
+    "try": (
+        "## Try\n\n"
+        "1. Move all six x by the same amount: y stays, and so does dx.\n"
+        "2. Double all six x: y stays, and dx is halved.\n"
+        "3. Make all six dy equal: dx is 0, as the term through mu takes all of it away.\n"
+        "4. Move one x far out: sigma grows, and the others come together.\n"
+        "5. Set gamma to sigma and beta to mu: y is x again.",
+        "## 试一试\n\n"
+        "1. 把六个 x 一起平移：y 不变，dx 也不变。\n"
+        "2. 把六个 x 都乘以 2：y 不变，dx 减半。\n"
+        "3. 让六个 dy 相等：dx 为 0，因为经过 mu 的那一项把它全部减掉了。\n"
+        "4. 把一个 x 移到很远：sigma 变大，其余的点挤在一起。\n"
+        "5. 让 gamma 等于 sigma、beta 等于 mu：y 又变回 x。",
+    ),
+}
+
+
 def speaker(words: Words, language: str) -> Callable[[str], str]:
     """A function from the name of a text to the text, in this language."""
     column = LANGUAGES.index(language)

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minigrad.lab.__main__ as command
+from minigrad.lab.one_batchnorm import channel
 from minigrad.lab.twenty_layers import Bench, Settings
 from tests.browser import page
 
@@ -115,4 +117,17 @@ def test_sliders_move_the_numbers_of_twenty_layers(page: Any, lab: str) -> None:
     page.get_by_text(trained).wait_for(timeout=10_000)
     page.get_by_text("中文").click()
     page.get_by_role("heading", name="二十层网络").wait_for(timeout=10_000)
+    assert not page.outside
+
+
+@pytest.mark.browser
+def test_points_move_the_numbers_of_one_batchnorm(page: Any, lab: str) -> None:
+    x, dy = [-2.0, -1.0, 0.5, 1.0, 2.5, 5.0], [0.5, -1.0, 0.8, 0.2, -0.6, 1.2]
+    page.goto(f"{lab}/?file=one_batchnorm.py")
+    page.get_by_text(f"mu {np.mean(x):.3f}, sigma").wait_for(timeout=30_000)
+    page.get_by_role("slider").nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    moved = channel([-1.5, *x[1:]], dy, 1.0, 0.0)
+    text = f"mu {moved.mu:.3f}, sigma {moved.sigma:.3f}, dgamma {moved.dgamma:.3f}"
+    page.get_by_text(text).wait_for(timeout=10_000)
     assert not page.outside

@@ -6,7 +6,8 @@ from minigrad.lab import words
 
 
 def test_every_text_is_there_in_both_languages():
-    for name, (english, chinese) in words.TWENTY_LAYERS.items():
+    texts = {**words.TWENTY_LAYERS, **words.ONE_BATCHNORM}
+    for name, (english, chinese) in texts.items():
         assert english.strip(), name
         assert chinese.strip(), name
         assert re.search("[\u4e00-\u9fff]", chinese), name
