@@ -89,6 +89,71 @@ ONE_BATCHNORM: Words = {
 }
 
 
+TRAIN_EVAL: Words = {
+    "title": ("Train and eval", "训练模式与评估模式"),
+    "intro": (
+        "Each batch is drawn from values with mean 3 and variance 4. In training, BatchNorm uses "
+        "the batch's own statistics, and its running statistics follow them slowly. In evaluation "
+        "it uses the running ones.",
+        "每一批数据都取自均值为 3、方差为 4 的分布。训练时，BatchNorm 用这一批自己的统计量，"
+        "同时让滑动平均慢慢跟上；评估时用的是滑动平均。",
+    ),
+    "batch_size": ("batch size", "批大小"),
+    "batches": ("batches", "批数"),
+    "batch": ("batch", "第几批"),
+    "mean": ("Mean", "均值"),
+    "var": ("Variance", "方差"),
+    "each": ("of each batch", "每一批的"),
+    "running": ("running", "滑动平均"),
+    "goal": ("of all values", "总体的"),
+    "left": ("What is left of the start", "初始值还剩下的比例"),
+    "eval": ("The value 4 in eval mode becomes", "数值 4 在评估模式下变为"),
+    "train": (
+        "The same value in training mode, in three batches",
+        "同一个数值在训练模式下、放在三个不同的批里，分别变为",
+    ),
+    "alone": ("A batch of one in training mode", "训练模式下只有一个样本的批"),
+    "try": (
+        "## Try\n\n"
+        "1. Momentum 0.01 and 40 batches: the running statistics are still far behind, so eval "
+        "mode gives another output than training did.\n"
+        "2. Momentum 1: the running statistics are those of the last batch. They jump.\n"
+        "3. Batch size 2: how far do the batches' variances scatter?\n"
+        "4. Forget eval(): the answer for 4 depends on its neighbours in the batch.",
+        "## 试一试\n\n"
+        "1. momentum 取 0.01、40 批：滑动平均还差得很远，所以评估模式的输出和训练时不同。\n"
+        "2. momentum 取 1：滑动平均就是最后一批的统计量，跳来跳去。\n"
+        "3. 批大小取 2：各批的方差有多分散？\n"
+        "4. 忘了调用 eval()：数值 4 的输出取决于同一批里还有谁。",
+    ),
+}
+
+STEP_BY_STEP: Words = {
+    "title": ("Backward, step by step", "反向传播，一步一步来"),
+    "intro": (
+        "Write an expression of w, x and b, with + - * / ** and sigmoid, tanh, relu, exp, log, "
+        "sqrt, sin, cos. Then move the step: each shows one operation, its rule, what arrives and "
+        "what is sent where.",
+        "用 w、x、b 写一个式子，可以用 + - * / ** 和 sigmoid、tanh、relu、exp、log、sqrt、"
+        "sin、cos。"
+        "再移动步数滑块：每一步显示一个运算、它的求导规则、收到什么梯度、又把什么传给谁。",
+    ),
+    "expression": ("expression", "式子"),
+    "step": ("step", "步数"),
+    "value": ("Value", "值"),
+    "try": (
+        "## Try\n\n"
+        "1. `x * x`: both paths lead to x, and their gradients add up.\n"
+        "2. `sigmoid(10 * x)`: move x away from 0. Where does the gradient go?\n"
+        "3. `sigmoid(sigmoid(sigmoid(w * x)))`: multiply the slopes on the way.",
+        "## 试一试\n\n"
+        "1. `x * x`：两条路都通向 x，它们的梯度相加。\n"
+        "2. `sigmoid(10 * x)`：让 x 离开 0，梯度去哪儿了？\n"
+        "3. `sigmoid(sigmoid(sigmoid(w * x)))`：把路上的导数乘起来看看。",
+    ),
+}
+
+
 def speaker(words: Words, language: str) -> Callable[[str], str]:
     """A function from the name of a text to the text, in this language."""
     column = LANGUAGES.index(language)

@@ -16,6 +16,7 @@ import pytest
 
 import minigrad.lab.__main__ as command
 from minigrad.lab.one_batchnorm import channel
+from minigrad.lab.train_eval import chase
 from minigrad.lab.twenty_layers import Bench, Settings
 from tests.browser import page
 
@@ -130,4 +131,31 @@ def test_points_move_the_numbers_of_one_batchnorm(page: Any, lab: str) -> None:
     moved = channel([-1.5, *x[1:]], dy, 1.0, 0.0)
     text = f"mu {moved.mu:.3f}, sigma {moved.sigma:.3f}, dgamma {moved.dgamma:.3f}"
     page.get_by_text(text).wait_for(timeout=10_000)
+    assert not page.outside
+
+
+@pytest.mark.browser
+def test_running_statistics_are_on_the_page(page: Any, lab: str) -> None:
+    page.goto(f"{lab}/?file=train_eval.py")
+    page.get_by_text(f"{chase(0.1, 8, 40).in_eval:.3f}").first.wait_for(timeout=30_000)
+    page.get_by_role("slider").nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text(f"{chase(0.2, 8, 40).in_eval:.3f}").first.wait_for(timeout=10_000)
+    assert not page.outside
+
+
+@pytest.mark.browser
+def test_the_walk_goes_step_by_step(page: Any, lab: str) -> None:
+    page.goto(f"{lab}/?file=step_by_step.py")
+    page.get_by_text("Step 1 of 5: Add 5").wait_for(timeout=30_000)
+    page.get_by_role("slider").nth(3).focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("Step 2 of 5: PowScalar 4").wait_for(timeout=10_000)
+    box = page.get_by_role("textbox").first
+    box.fill("x.data")
+    box.press("Enter")
+    page.get_by_text("expected numbers, w, x, b").wait_for(timeout=10_000)
+    box.fill("x * x")
+    box.press("Enter")
+    page.get_by_text("paths meet").first.wait_for(timeout=10_000)
     assert not page.outside
