@@ -8,7 +8,7 @@ are the docstrings in ``ops/``, so they are those that a test holds to the code.
 import html
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,23 +149,23 @@ SCRIPT = """
 """
 
 
-def explain(loss: Tensor, model: Module | None = None) -> Explanation:
+def explain(loss: Tensor, model: Module | Mapping[str, Tensor] | None = None) -> Explanation:
     """The steps that ``loss.backward()`` would make. Nothing changes: no ``.grad``, no graph, and
     ``backward()`` can follow.
 
     Args:
         loss: a single number, computed from tensors that require a gradient.
-        model: whose parameters shall be called by their names.
+        model: whose parameters shall be called by their names; or a dict of Tensors by name.
 
     Raises:
-        TypeError: the loss is no Tensor, or the model no Module.
+        TypeError: the loss is no Tensor, or the model neither a Module nor a dict.
         ValueError: it is not a single number, or there is nothing to differentiate.
         RuntimeError: the graph is gone, or a value that a rule needs was changed in place.
     """
     if not isinstance(loss, Tensor):
         raise TypeError(f"explain: got a {type(loss).__name__}, expected a Tensor")
-    if model is not None and not isinstance(model, Module):
-        raise TypeError(f"explain: model is a {type(model).__name__}, expected a Module")
+    if model is not None and not isinstance(model, Module | Mapping):
+        raise TypeError(f"explain: model is a {type(model).__name__}, expected a Module or a dict")
     if loss.grad_fn is None or loss.numel() != 1:
         raise ValueError(
             f"explain: got a Tensor of shape {loss.shape} that came from {loss.grad_fn!r}, "
@@ -210,12 +210,13 @@ def explain(loss: Tensor, model: Module | None = None) -> Explanation:
     return Explanation(steps, sorted(leaves, key=lambda pair: pair[0]))
 
 
-def named(loss: Tensor, model: Module | None) -> dict[int, str]:
+def named(loss: Tensor, model: Module | Mapping[str, Tensor] | None) -> dict[int, str]:
     """A name for each node below ``loss``, by its id: operations are numbered as they ran, leaves
     are called as the model does, or by their shapes."""
     nodes = oldest_first([loss.grad_fn])
     names = {id(node): f"{node.name} {i}" for i, node in enumerate(nodes, 1)}
-    parameters = {} if model is None else {id(p): name for name, p in model.named_parameters()}
+    known = model.named_parameters() if isinstance(model, Module) else (model or {}).items()
+    parameters = {id(tensor): name for name, tensor in known}
     leaves = [p for node in nodes for p in node.parents if p is not None and not p.order]
     for i, leaf in enumerate(dict.fromkeys(leaves), 1):
         names[id(leaf)] = parameters.get(id(leaf), f"leaf {i} {shown_shape(leaf.shape)}")

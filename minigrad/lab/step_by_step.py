@@ -88,7 +88,7 @@ class Walk:
         self.value = self.result.item()
         if self.result.grad_fn is None:  # a name alone
             raise ValueError(f"{expression!r} computes nothing; write {expression} * 1")
-        self.explanation: Explanation = explain(self.result)
+        self.explanation: Explanation = explain(self.result, leaves)
         self.gradients = dict.fromkeys(values, 0.0)
         self.result.backward(retain_graph=True)
         for name, leaf in leaves.items():

@@ -50,7 +50,8 @@ def test_the_steps_are_those_of_the_walk(model, loss):
 
 def test_it_says_where_paths_meet():
     w = mg.tensor([1.5, -2.0], requires_grad=True)
-    last = explain((w * w + w).sum())[-1]
+    last = explain((w * w + w).sum(), {"w": w})[-1]
+    assert [sent.to for sent in last.sends] == ["w", "w"]
     first, second = last.sends
     np.testing.assert_allclose(first.total, [2.5, -1.0])  # 1 from the sum, w from one factor
     np.testing.assert_allclose(second.total, [4.0, -3.0])
