@@ -91,6 +91,9 @@ def compare(torch: Any, info: Any, sample: Any, training: bool, rng: np.random.G
     mine = [ours(torch, x) for x in xs]
     mine_named = {name: ours(torch, x) for name, x in named.items()}
     y = module(*mine, **mine_named)
+    if isinstance(y, tuple):  # with the places of the largest pixels
+        (y, places), (expected, their_places) = y, expected
+        agree(places.numpy(), their_places.numpy(), what)
     agree(y.detach().numpy(), expected.detach().numpy(), what)
     for name, value in theirs.state_dict().items():
         agree(module.state_dict()[name].numpy(), value.numpy(), f"{what}: {name} afterwards")
