@@ -30,6 +30,7 @@ try:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
+    from rich.text import Text
 
     import minigrad as mg
     from minigrad.data import load_digits, load_mnist, train_test_split
@@ -192,7 +193,8 @@ def table(paper: Paper, found: list[Claim]) -> Table:
         rows.add_column(heading)
     for claim in found:
         answer = "yes" if claim.agrees else "in direction only" if claim.direction else "no"
-        rows.add_row(claim.where, claim.says, claim.measured, claim.within, answer)
+        cells = (claim.where, claim.says, claim.measured, claim.within, answer)
+        rows.add_row(*(Text(cell) for cell in cells))  # no markup: E[x] is what it says
     return rows
 
 
