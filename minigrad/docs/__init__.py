@@ -1,7 +1,7 @@
 """The documentation, wherever minigrad runs: ``python -m minigrad.docs batchnorm``.
 
 The pages are those of the folder ``docs`` of the repository. A wheel has a copy of them in
-``minigrad/docs/pages``, which ``setup.py`` puts there.
+``minigrad/docs/pages``, which ``.ci/backend.py`` puts there.
 """
 
 import difflib

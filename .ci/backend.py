@@ -1,17 +1,36 @@
-"""What setup.cfg cannot say: a wheel holds the pages of ``docs`` too, for ``minigrad.docs``."""
+"""The build backend: setuptools', with what setup.cfg cannot say.
+
+A wheel holds the pages of ``docs`` too, for ``minigrad.docs``. A source distribution holds the
+whole repository, so that ``make test`` works in it.
+"""
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools.build_meta import *  # noqa: F403  (the hooks, which pip looks for here)
 from setuptools.command.build_py import build_py
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+# What is no Python package, and so is not found by setuptools. LICENSE, README.md, setup.cfg and
+# pyproject.toml are.
+BESIDE_THE_PACKAGE = (
+    ".ci", ".gitignore", "CHANGELOG.md", "Makefile", "README.zh-CN.md", "docs", "examples", "tests",
+)  # fmt: skip
+MADE = ("__pycache__", "_build", ".ipynb_checkpoints")
 
 
 def pages():
     """The pages, from the top of the repository."""
     found = (path.relative_to(ROOT) for path in sorted((ROOT / "docs").rglob("*.md")))
     return [page for page in found if not page.parts[1].startswith("_")]
+
+
+def beside_the_package():
+    """The files of the repository that the package is not made of, from its top."""
+    for name in BESIDE_THE_PACKAGE:
+        top = ROOT / name
+        for path in sorted(top.rglob("*") if top.is_dir() else [top]):
+            if path.is_file() and not set(path.parts) & set(MADE):
+                yield str(path.relative_to(ROOT))
 
 
 class BuildWithPages(build_py):
@@ -36,8 +55,5 @@ class BuildWithPages(build_py):
         return super().get_outputs(include_bytecode) + pages_too
 
     def get_source_files(self):
-        """All that it is built from: a source distribution holds the pages too."""
-        return super().get_source_files() + [str(page) for page in pages()]
-
-
-setup(cmdclass={"build_py": BuildWithPages})
+        """What a source distribution holds."""
+        return super().get_source_files() + list(beside_the_package())
