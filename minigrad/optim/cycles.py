@@ -175,10 +175,10 @@ class OneCycleLR(LRScheduler):
             return a + (b - a) * p
         return b + (a - b) * (1 + math.cos(math.pi * p)) / 2
 
-    def _write(self, rates: list[float]) -> None:
-        super()._write(rates)
+    def _write(self, rates: list[float]) -> list[float]:
+        written = super()._write(rates)
         if not self.cycle_momentum:
-            return
+            return written
         high, low = self.max_momentum, self.base_momentum
         levels = [high, low, high, high] if self.three_phase else [high, low, high]
         momentum = self._level(self.last_epoch, levels)
@@ -187,3 +187,4 @@ class OneCycleLR(LRScheduler):
                 group["betas"] = (momentum, group["betas"][1])
             else:
                 group["momentum"] = momentum
+        return written

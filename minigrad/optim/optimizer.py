@@ -3,7 +3,8 @@
 An optimiser is one rule for one parameter (``update``), written over arrays; ``flat.py`` runs
 it on many parameters at once, and everything else is here: groups of parameters with options of
 their own, and a state that can be saved. Options are read from the group in each step, so changing
-``optimizer.param_groups[0]["lr"]`` takes effect at once; that is how schedules work.
+``optimizer.param_groups[0]["lr"]`` takes effect at once; that is how schedules work. A rate may be
+a Tensor, too: rules then get the number that it holds at that step.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from ..nn.parameter import clear_gradients
 from ..nn.state import all_or_nothing, fitted
 from ..tensor import RemovableHandle, Tensor
 from .flat import FlatParameters, can_flatten
+from .rate import options_now, own_rate
 
 Group = dict[str, Any]
 StepHook = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -128,8 +130,8 @@ class Optimizer:
 
     def check(self, group: Group) -> None:
         """Raise a ValueError if an option of ``group`` makes no sense."""
-        for name in ("lr", "weight_decay"):
-            self.check_range(group, name)
+        self.check_range(options_now(group), "lr")
+        self.check_range(group, "weight_decay")
 
     def check_range(self, group: Group, name: str) -> None:
         """The option is a number and not negative; made a Python float, which unlike NumPy's
@@ -165,11 +167,12 @@ class Optimizer:
                 loss = closure()
         for number, group in enumerate(self.param_groups):
             parameters = [p for p in group["params"] if p._grad is not None]
+            options = options_now(group)
             if parameters and not (
-                self.together and self._step_together(self.together, number, parameters)
+                self.together and self._step_together(self.together, number, parameters, options)
             ):
                 for parameter in parameters:
-                    self._step_alone(parameter, group)
+                    self._step_alone(parameter, options)
         for hook in list(self._after_step):
             hook(self, (closure,), {})
         return loss
@@ -193,11 +196,13 @@ class Optimizer:
             self._update(w, g, state, group)
         mark_written(w, by=f"{self.name}.step")
 
-    def _step_together(self, name: str, number: int, parameters: list[Tensor]) -> bool:
+    def _step_together(
+        self, name: str, number: int, parameters: list[Tensor], group: Group
+    ) -> bool:
         """Update the parameters of group ``number`` in one go; False if they are not alike, and
         nothing has changed then."""
         gradients = [p._grad.array for p in parameters]
-        first, group = parameters[0].array, self.param_groups[number]
+        first = parameters[0].array
         on_host = type(first) is np.ndarray
         kernel = None if on_host or not execute.switch.kernels else execute.cupy_steps.get(name)
         if not on_host and kernel is None:
@@ -336,7 +341,9 @@ class Optimizer:
     def _loaded_group(self, group: Group, saved: Mapping[str, Any]) -> Group:
         loaded = dict(group)
         for name, value in saved.items():
-            if name in self.defaults or name == "initial_lr":
+            if name == "lr":
+                loaded[name] = own_rate(value)
+            elif name in self.defaults or name == "initial_lr":
                 loaded[name] = value
             elif name not in NOT_LOADED and value != self.fixed.get(name):
                 raise ValueError(

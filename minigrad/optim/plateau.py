@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from ..events import tell
 from .optimizer import Optimizer
+from .rate import set_rates
 from .schedule import LRScheduler
 
 
@@ -112,7 +113,8 @@ class ReduceLROnPlateau(LRScheduler):
         return measure > bound if self.mode == "max" else measure < bound
 
     def _reduce(self) -> None:
-        for group in self.optimizer.param_groups:
-            reduced = max(group["lr"] * self.factor, self.min_lr)
-            if group["lr"] - reduced > self.eps:
-                group["lr"] = reduced
+        groups = self.optimizer.param_groups
+        rates = [float(group["lr"]) for group in groups]
+        reduced = [max(rate * self.factor, self.min_lr) for rate in rates]
+        pairs = zip(rates, reduced, strict=True)
+        set_rates(groups, [new if old - new > self.eps else old for old, new in pairs])

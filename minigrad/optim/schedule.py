@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from ..events import tell
 from ..nn.state import all_or_nothing
 from .optimizer import Optimizer
+from .rate import set_rates
 
 
 class LRScheduler:
@@ -75,9 +76,9 @@ class LRScheduler:
         for i, (group, expected) in enumerate(
             zip(self.optimizer.param_groups, self._last_lr, strict=False)
         ):
-            if group["lr"] != expected:
+            if (found := float(group["lr"])) != expected:
                 raise RuntimeError(
-                    f"{self.name}: the rate of group {i} is {group['lr']}, but this schedule set "
+                    f"{self.name}: the rate of group {i} is {found}, but this schedule set "
                     f"it to {expected}. A schedule computes rates from 'initial_lr': change that "
                     f"(group['initial_lr'] = ...), join schedules with SequentialLR, or make a new "
                     f"schedule"
@@ -107,11 +108,10 @@ class LRScheduler:
             rates = after._rates(after.last_epoch)
         except (ArithmeticError, TypeError, LookupError) as error:
             raise ValueError(f"{self.name}: the state gives no learning rate: {error}") from error
-        after._last_lr = rates
 
         def swap() -> None:
             self._become(after)
-            self._write(rates)
+            self._last_lr = self._write(rates)
 
         all_or_nothing(swap)
 
@@ -137,18 +137,21 @@ class LRScheduler:
 
     def _rates(self, t: int) -> list[float]:
         groups = self.optimizer.param_groups
-        bases = [group["initial_lr"] if "initial_lr" in group else group["lr"] for group in groups]
+        bases = [float(group["initial_lr" if "initial_lr" in group else "lr"]) for group in groups]
         return [self.rate(base, t, i) for i, base in enumerate(bases)]
 
-    def _write(self, rates: list[float]) -> None:
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group.setdefault("initial_lr", group["lr"])
-            group["lr"] = rate
+    def _write(self, rates: list[float]) -> list[float]:
+        """Set the rates; what they are then, as a Tensor may round them."""
+        groups = self.optimizer.param_groups
+        for group in groups:
+            group.setdefault("initial_lr", float(group["lr"]))
+        set_rates(groups, rates)
+        return [float(group["lr"]) for group in groups]
 
     def _advance(self, t: int) -> None:
         rates = self._rates(t)  # before anything changes: it may raise
-        self.last_epoch, self._last_lr = t, rates
-        self._write(rates)
+        self.last_epoch = t
+        self._last_lr = self._write(rates)
 
     def __repr__(self) -> str:
         return f"{self.name}(last_epoch={self.last_epoch}, lr={self._last_lr})"

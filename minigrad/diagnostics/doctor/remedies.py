@@ -184,7 +184,7 @@ def _no_last_activation(patient: Patient, seen: Examination, finding: Finding) -
 def _other_rate(patient: Patient, seen: Examination, finding: Finding) -> Patient | None:
     assert patient.optimizer is not None
     for group in patient.optimizer.param_groups:
-        group["lr"] *= finding.numbers["factor"]
+        group["lr"] = float(group["lr"]) * finding.numbers["factor"]
     return patient
 
 

@@ -76,7 +76,7 @@ def train(patient: Patient, steps: int, factor: float = 1.0) -> Course:
     with patient.trainable() as (trial, step):
         if trial.optimizer is not None:
             for group in trial.optimizer.param_groups:
-                group["lr"] *= factor
+                group["lr"] = float(group["lr"]) * factor
         watch = _Watch(trial, course)
         try:
             for _ in range(steps):
