@@ -10,13 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo lab distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve browser clean
+.PHONY: help demo lab lab-static distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve browser clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
 	@echo "make lab        web pages with sliders: what each layer sees, and what comes back to it"
+	@echo "make lab-static the same pages for any web server; they compute in the reader's browser"
 	@echo "make distributed  the 20-layer network in several processes on MPI (installs one): N=4"
 	@echo "make test       the tests"
 	@echo "make oldest     the tests with the oldest versions of everything that setup.cfg allows"
@@ -36,6 +37,13 @@ demo: $(VENV)/.installed-examples
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/python -m minigrad.lab $(ARGS)
+
+# What is left of an older build must not get into the wheel.
+STATIC := build/lab-static
+lab-static: $(VENV)/.installed-lab
+	rm -rf build/lib build/wheel $(STATIC)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(BIN)/python -m minigrad.lab.static $(STATIC) build/wheel/*.whl
 
 N := 4
 distributed: $(VENV)/.installed-mpi

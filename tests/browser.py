@@ -6,9 +6,15 @@ A test module imports the fixture and marks its tests with ``browser``:
     __all__ = ["page"]
 """
 
+import functools
+import http.server
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +63,28 @@ def page() -> Iterator[Any]:
         page.route("**/*", allow_local)
         yield page
         browser.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Without a line in the terminal for each file."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A browser that closes in the middle of a file is no error."""
+
+    def handle_error(self, request: Any, address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, address)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A folder, served on this machine; its address."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    with Server(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()

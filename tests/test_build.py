@@ -3,8 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -13,19 +11,9 @@ from pathlib import Path
 import pytest
 
 from minigrad import docs
+from tests.built import answers, build
 
 ROOT = Path(__file__).parents[1]
-
-
-def build(hook: str, source: Path, target: Path) -> Path:
-    """What the build backend makes of ``source`` in ``target``, called as pip calls it."""
-    code = f"import sys, backend; print(backend.{hook}(sys.argv[1]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, target],
-        cwd=source, env={**os.environ, "PYTHONPATH": str(source / ".ci")},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return target / done.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +47,6 @@ def unpacked(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def files(top: Path) -> Iterator[str]:
     return (path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file())
-
-
-def answers(code: str, *search_path: Path, start: str = "") -> list[str]:
-    """What ``code`` prints in a Python that knows of no installed minigrad, but of NumPy."""
-    places = [*map(str, search_path), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    command = f"import sys; sys.path += {places!r}\n{start}\n{code}"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-S", "-P", "-c", command],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout.splitlines()
 
 
 def test_a_source_distribution_holds_the_repository_and_nothing_else(

@@ -11,18 +11,25 @@ from pathlib import Path
 BENCHES = Path(__file__).parent / "benches"
 
 
+def complain_without_marimo() -> bool:
+    """Whether marimo is missing, which is then said."""
+    if find_spec("marimo") is not None:
+        return False
+    print(
+        "minigrad.lab: the benches are marimo notebooks, and marimo is not installed. In a "
+        "clone: make lab, or pip install -e '.[lab]'; else: pip install marimo",
+        file=sys.stderr,
+    )
+    return True
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run marimo on the benches until Ctrl-C; returns its exit status, or 2 without marimo."""
     parser = argparse.ArgumentParser(prog="python -m minigrad.lab", description=__doc__)
     parser.add_argument("--port", type=int, default=2718, help="where to serve (default 2718)")
     parser.add_argument("--headless", action="store_true", help="do not open a browser")
     options = parser.parse_args(arguments)
-    if find_spec("marimo") is None:
-        print(
-            "minigrad.lab: the benches are marimo notebooks, and marimo is not installed. In a "
-            "clone: make lab, or pip install -e '.[lab]'; else: pip install marimo",
-            file=sys.stderr,
-        )
+    if complain_without_marimo():
         return 2
     command = [sys.executable, "-m", "marimo", "run", str(BENCHES), "--port", str(options.port)]
     command += ["--headless"] * options.headless

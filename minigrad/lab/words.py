@@ -153,6 +153,20 @@ STEP_BY_STEP: Words = {
     ),
 }
 
+STATIC: Words = {
+    "title": ("The lab of minigrad", "minigrad 实验室"),
+    "all": ("All benches", "全部实验台"),
+    "servers": (
+        "These pages compute in your browser. minigrad itself lies beside them. Python (Pyodide), "
+        "NumPy and marimo's part in Python do not: your browser fetches them from their own "
+        "servers (cdn.jsdelivr.net, wasm.marimo.app). The first time this takes a while.",
+        "这些网页在你的浏览器里计算，minigrad 就放在网页旁边。"
+        "Python（Pyodide）、NumPy 和 marimo 的 Python 部分不在这里，"
+        "浏览器要从它们各自的服务器（cdn.jsdelivr.net、wasm.marimo.app）下载，"
+        "第一次打开要等一会儿。",
+    ),
+}
+
 
 def speaker(words: Words, language: str) -> Callable[[str], str]:
     """A function from the name of a text to the text, in this language."""

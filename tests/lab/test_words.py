@@ -6,7 +6,13 @@ from minigrad.lab import words
 
 
 def test_every_text_is_there_in_both_languages():
-    pages = words.TWENTY_LAYERS, words.ONE_BATCHNORM, words.TRAIN_EVAL, words.STEP_BY_STEP
+    pages = (
+        words.TWENTY_LAYERS,
+        words.ONE_BATCHNORM,
+        words.TRAIN_EVAL,
+        words.STEP_BY_STEP,
+        words.STATIC,
+    )
     texts = {(i, name): both for i, page in enumerate(pages) for name, both in page.items()}
     for name, (english, chinese) in texts.items():
         assert english.strip(), name

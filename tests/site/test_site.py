@@ -4,9 +4,7 @@ The tests look at the site that is there, and are skipped where none was made.
 """
 
 import functools
-import http.server
 import re
-import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +13,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from tests.browser import page
+from tests.browser import page, served
 
 __all__ = ["page"]
 
@@ -34,21 +32,11 @@ def is_there() -> bool:
 pytestmark = pytest.mark.skipif(not is_there(), reason="there is no site of these pages: make docs")
 
 
-class Served(http.server.SimpleHTTPRequestHandler):
-    """The site, without a line in the terminal for each file."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The site, served on this machine."""
-    handler = functools.partial(Served, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with served(SITE) as address:
+        yield address
 
 
 def html_pages() -> list[str]:
