@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command += ["--headless"] * options.headless
     # The networks are small: a second thread of the BLAS library costs more than it brings.
     environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ}
+    # Whoever ends this process means the server; without this it would go on alone.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:

@@ -10,6 +10,8 @@ with n the number of inputs of layer l + 1, and r the factor gamma / sigma of it
 without). It is computed from the forward pass alone, and starts at the last layer's gradient.
 """
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,11 +137,20 @@ class Bench:
         while True:
             yield from self.loader
 
-    def go_to(self, steps: int) -> None:
-        """Train up to ``steps`` steps of SGD, or go back to where that was."""
-        if steps < self.steps:
-            self.steps = max(s for s in self.states if s <= steps)
-            self.model.load_state_dict(self.states[self.steps])
+    def go_to(self, steps: int, seconds: float = math.inf) -> bool:
+        """Train up to ``steps`` steps of SGD, or return to where they once led.
+
+        Args:
+            seconds: when to pause, after one step at least; a next call goes on.
+
+        Returns:
+            Whether it is there.
+        """
+        end = time.monotonic() + seconds
+        known = max(s for s in self.states if s <= steps)
+        if steps < self.steps or known > self.steps:
+            self.steps = known
+            self.model.load_state_dict(self.states[known])
         optimizer = SGD(self.model.parameters(), lr=self.settings.lr)
         while self.steps < steps:
             x, labels = next(self.batches)
@@ -147,8 +158,11 @@ class Bench:
             F.cross_entropy(self.model(x), labels).backward()
             optimizer.step()
             self.steps += 1
-            if self.steps % EVERY == 0 and self.steps not in self.states:
+            if self.steps % EVERY == 0:
                 self.states[self.steps] = state_of(self.model)
+            if time.monotonic() > end:
+                break
+        return self.steps == steps
 
     def measure(self) -> tuple[list[LayerSeen], float, float]:
         """Each hidden layer, the loss and the accuracy, on 256 digits in training mode. Nothing of

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,9 @@ def test_it_serves_the_benches_at_the_port_that_was_named(monkeypatch: pytest.Mo
     assert environment["OPENBLAS_NUM_THREADS"] == os.environ.get("OPENBLAS_NUM_THREADS", "1")
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[str]:
-    """The address of a running lab."""
+@contextmanager
+def running() -> Iterator[str]:
+    """A lab, until the end of the block; its address."""
     pytest.importorskip("marimo", reason="marimo is not installed (pip install marimo)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -81,15 +82,35 @@ def lab() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=1).close()
+            if answers(address):
                 break
-            except OSError:
-                time.sleep(0.1)
+            time.sleep(0.1)
         yield address
     finally:
         server.terminate()
         server.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/health", timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    """The address of a running lab."""
+    with running() as address:
+        yield address
+
+
+@pytest.mark.browser
+def test_a_lab_that_is_terminated_takes_its_server_along() -> None:
+    with running() as address:
+        assert answers(address)
+    assert not answers(address)
 
 
 def loss_of(settings: Settings, steps: int = 0) -> str:
@@ -115,6 +136,7 @@ def test_sliders_move_the_numbers_of_twenty_layers(page: Any, lab: str) -> None:
     sliders.nth(5).focus()
     page.keyboard.press("ArrowRight")
     trained = loss_of(Settings(depth=21, normalization="BatchNorm"), 10)
+    page.get_by_text("training steps 10:").wait_for(timeout=10_000)
     page.get_by_text(trained).wait_for(timeout=10_000)
     page.get_by_text("中文").click()
     page.get_by_role("heading", name="二十层网络").wait_for(timeout=10_000)

@@ -63,11 +63,26 @@ def test_training_goes_forth_and_back():
     later = bench.measure()
     assert later[1] < start[1]
     bench.go_to(40)
+    much_later = bench.measure()
     bench.go_to(20)
     assert bench.steps == 20
     assert bench.measure() == later
+    bench.go_to(40)
+    assert bench.measure() == much_later
     bench.go_to(0)
     assert bench.measure() == start
+
+
+def test_training_pauses_and_goes_on_to_the_same_numbers():
+    settings = Settings(depth=2, width=16, normalization="BatchNorm")
+    whole, sliced = Bench(settings), Bench(settings)
+    assert whole.go_to(12)
+    seen = []
+    while not sliced.go_to(12, seconds=0.0):
+        seen.append(sliced.steps)
+        sliced.measure()
+    assert seen == list(range(1, 12))
+    assert sliced.measure() == whole.measure()
 
 
 def test_the_doctor_names_what_the_sliders_do():

@@ -81,55 +81,65 @@ def _(lr, mo, say):
 
 
 @app.cell
-def _(bench, mo, say, steps, svg):
-    bench.go_to(steps.value)
-    layers, loss, accuracy = bench.measure()
-    numbers = range(1, len(layers) + 1)
+def _(bench, mo, say, svg):
+    def picture(layers, loss, accuracy):
+        numbers = range(1, len(layers) + 1)
+        zones = svg.Plot(
+            say("zones_title"), (0, 1), (len(layers) + 0.5, 0.5), say("share"), say("layer")
+        )
+        colors = (svg.RED, svg.ORANGE, svg.BLUE, svg.SKY, svg.PURPLE)
+        for i, layer in zip(numbers, layers, strict=True):
+            left = 0.0
+            for share, color in zip(layer.zones, colors, strict=True):
+                zones.box(left, left + share, i - 0.4, i + 0.4, color)
+                left += share
 
-    zones = svg.Plot(
-        say("zones_title"), (0, 1), (len(layers) + 0.5, 0.5), say("share"), say("layer")
-    )
-    colors = (svg.RED, svg.ORANGE, svg.BLUE, svg.SKY, svg.PURPLE)
-    for i, layer in zip(numbers, layers, strict=True):
-        left = 0.0
-        for share, color in zip(layer.zones, colors, strict=True):
-            zones.box(left, left + share, i - 0.4, i + 0.4, color)
-            left += share
+        sizes = [s for layer in layers for s in (layer.gradient, layer.theory) if s > 0]
+        low, high = min(sizes, default=1e-3) / 3, max(sizes, default=1.0) * 3
+        gradients = svg.Plot(
+            say("gradient_title"),
+            (1, len(layers)),
+            (low, high),
+            say("layer"),
+            "|dL/dz|",
+            log=True,
+        )
+        gradients.line(numbers, [layer.theory for layer in layers], svg.ORANGE, dashed=True)
+        gradients.points(numbers, [layer.gradient for layer in layers], svg.BLUE)
 
-    sizes = [s for layer in layers for s in (layer.gradient, layer.theory) if s > 0]
-    low, high = min(sizes, default=1e-3) / 3, max(sizes, default=1.0) * 3
-    gradients = svg.Plot(
-        say("gradient_title"),
-        (1, len(layers)),
-        (low, high),
-        say("layer"),
-        "|dL/dz|",
-        log=True,
-    )
-    gradients.line(numbers, [layer.theory for layer in layers], svg.ORANGE, dashed=True)
-    gradients.points(numbers, [layer.gradient for layer in layers], svg.BLUE)
+        keys = ("z < −5", "−5 … −3", "−3 … 3", "3 … 5", "z > 5")
+        left = mo.vstack(
+            [
+                mo.md(f"**{say('zones_title')}**"),
+                mo.Html(str(zones)),
+                mo.Html(svg.legend(list(zip(colors, keys, strict=True)))),
+            ]
+        )
+        right = mo.vstack(
+            [
+                mo.md(f"**{say('gradient_title')}**"),
+                mo.Html(str(gradients)),
+                mo.Html(svg.legend([(svg.BLUE, say("measured")), (svg.ORANGE, say("theory"))])),
+            ]
+        )
+        state = f"{say('steps')} **{bench.steps}**: {say('loss')} **{loss:.3f}**, "
+        return mo.vstack(
+            [
+                mo.md(f"{state}{say('accuracy')} **{accuracy:.1%}**"),
+                mo.hstack([left, right], widths="equal", wrap=True),
+            ]
+        )
 
-    keys = ("z < −5", "−5 … −3", "−3 … 3", "3 … 5", "z > 5")
-    left = mo.vstack(
-        [
-            mo.md(f"**{say('zones_title')}**"),
-            mo.Html(str(zones)),
-            mo.Html(svg.legend(list(zip(colors, keys, strict=True)))),
-        ]
-    )
-    right = mo.vstack(
-        [
-            mo.md(f"**{say('gradient_title')}**"),
-            mo.Html(str(gradients)),
-            mo.Html(svg.legend([(svg.BLUE, say("measured")), (svg.ORANGE, say("theory"))])),
-        ]
-    )
-    mo.vstack(
-        [
-            mo.md(f"{say('loss')} **{loss:.3f}**, {say('accuracy')} **{accuracy:.1%}**"),
-            mo.hstack([left, right], widths="equal", wrap=True),
-        ]
-    )
+    return (picture,)
+
+
+@app.cell
+def _(bench, mo, picture, steps):
+    there = False
+    while not there:  # what has been trained so far is shown on the way
+        there = bench.go_to(steps.value, seconds=0.1)
+        layers, loss, accuracy = bench.measure()
+        mo.output.replace(picture(layers, loss, accuracy))
     return (layers,)
 
 
