@@ -58,12 +58,12 @@ def entries_of(arrays: list[Array]) -> list[list[Any]]:
     return [_written[id(array if array.base is None else owner(array))] for array in arrays]
 
 
-def mark_again(entries: list[list[Any]]) -> None:
-    """Note that their memory has just been written in place."""
+def mark_again(entries: list[list[Any]], by: str = "") -> None:
+    """Note that their memory has just been written in place; as ``mark_written``."""
     global latest
     latest = next_order()
     for entry in entries:
-        entry[1:] = latest, ""
+        entry[1:] = latest, by
 
 
 def written_since(array: Array, order: int) -> bool:

@@ -1,6 +1,5 @@
 """Adam and AdamW: steps of about equal length for every weight, however large its gradients are."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -99,7 +98,7 @@ class Adam(Optimizer):
             largest = state.setdefault("max_exp_avg_sq", xp.zeros_like(w))
             xp.maximum(largest, v, out=largest)
             v = largest
-        root = xp.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"]
+        root = xp.sqrt(v) / (1 - beta2**t) ** 0.5 + group["eps"]
         w -= step_size * (m / root)
 
 

@@ -43,7 +43,8 @@ def capture(
             gradients (``clip_grad_norm_``), and does not call ``optimizer.step()``.
         inputs: an example of them, with which it is captured: a batch from training.
         model: the module whose parameters it gives gradients to.
-        optimizer: makes its step after each replay. Its learning rates may change (schedules).
+        optimizer: its step follows each replay, on the CPU as a part of the plan. Its options and
+            its state may change (schedules, ``load_state_dict``).
         dynamic: capture the step again for each new shape of the inputs, such as the last batch of
             an epoch, instead of refusing it.
 

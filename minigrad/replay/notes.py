@@ -24,6 +24,7 @@ import numpy as np
 
 from ..backend import Array
 from ..core.where import frames
+from .live import placed
 from .origin import Origin, Origins
 
 
@@ -220,7 +221,7 @@ class Noted(np.ndarray[Any, Any]):
     ) -> Any:
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        args, kwargs = raw(inputs), raw(kwargs)
+        args, kwargs = raw(placed(inputs)), raw(kwargs)
         if method == "at":
             place = to_write(inputs[0], name)
             function(*args)

@@ -10,6 +10,7 @@ from ..backend import Array, default_generator, get_rng_state
 from .notes import Call, Noted, OtherPath, book, noting
 from .plan import Plan
 from .recording import Recording
+from .update import Update
 
 
 class PlanRecording(Recording):
@@ -75,6 +76,10 @@ class PlanRecorder:
                 f"capture: {what}, of shape {array.shape}, was computed in a way that cannot be "
                 f"noted, or from nothing that changes; compute it with operations on Tensors"
             )
+
+    def update(self, optimizer: Any, gradients: list[Any]) -> Update:
+        """What makes the optimiser's step."""
+        return Update(optimizer, [(p, array) for p, _, array in gradients])
 
     def launch(self) -> None:
         """Replay.

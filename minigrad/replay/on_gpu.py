@@ -57,6 +57,10 @@ class GraphRecorder:
     def must_be_noted(self, array: Any, what: str) -> None:
         """All that the stream is given is."""
 
+    def update(self, optimizer: Any, gradients: Any) -> Any:
+        """The optimiser itself: one kernel for all parameters."""
+        return optimizer
+
     def launch(self) -> None:
         """Replay."""
         self.graph.launch()

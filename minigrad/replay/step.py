@@ -39,6 +39,7 @@ Step = Callable[..., Any]
 class Replay:
     """What ``capture`` returns: call it as the step was called."""
 
+    update: Any
     outputs: list[Array]
     like_the_step: Callable[[list[Tensor]], Any]
     gradients: list[tuple[Tensor, Tensor | None, Array | None]]
@@ -50,7 +51,7 @@ class Replay:
         model: Module,
         optimizer: Optimizer | None = None,
     ) -> None:
-        self.step, self.model, self.optimizer = step, model, None  # it waits for the trial
+        self.step, self.model, self.update = step, model, None  # the update waits for the trial
         self.thread = threading.get_ident()
         self.name = getattr(step, "__name__", type(step).__name__)
         self._check_arguments(inputs)
@@ -89,7 +90,8 @@ class Replay:
                 f"differs. Each run must begin with zero_grad() and depend on nothing that changes "
                 f"from call to call but the inputs and the model"
             )
-        self.optimizer = optimizer
+        if optimizer is not None:
+            self.update = self.recorder.update(optimizer, self.gradients)
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the step with ``inputs``, on either device, of the shapes and types it was captured
@@ -107,8 +109,8 @@ class Replay:
         self._check_inputs(inputs)
         self._check_model()
         result = self._replay(inputs)
-        if self.optimizer is not None:
-            self.optimizer.step()
+        if self.update is not None:
+            self.update.step()
         return result
 
     def _replay(self, inputs: tuple[Tensor, ...]) -> Any:
