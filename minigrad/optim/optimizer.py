@@ -196,6 +196,11 @@ class Optimizer:
             self._update(w, g, state, group)
         mark_written(w, by=f"{self.name}.step")
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether functions of a user run before or after a step."""
+        return bool(self._before_step or self._after_step)
+
     def _step_together(
         self, name: str, number: int, parameters: list[Tensor], group: Group
     ) -> bool:

@@ -75,13 +75,13 @@ class Update:
             if not together.still_holds(present, [optimizer.state[p] for p in present]):
                 return
             found.append((number, together))
-        if all(p._grad is None for p in self.absent):
+        if all(p.grad is None for p in self.absent):
             yield from found
 
     def _is_special(self) -> bool:
         optimizer = self.optimizer
         ours = type(optimizer).step is Optimizer.step and optimizer.together
-        return not ours or bool(optimizer._before_step or optimizer._after_step)
+        return not ours or optimizer.has_hooks
 
     def _remembered(self) -> list[Any]:
         """All that a user could exchange, as one list: parameters, states and what is in them."""
@@ -99,7 +99,7 @@ class Update:
             len(now) == len(self.remembered)
             and all(map(is_, now, self.remembered))
             and not self._is_special()
-            and not any(p._grad is not None for p in self.absent)
+            and not any(p.grad is not None for p in self.absent)
         )
 
     def _read(self) -> dict[Key, Any]:
