@@ -101,7 +101,7 @@ def build(
 
 def hidden_weights(model: nn.Sequential) -> list[np.ndarray]:
     """Copies of the weights of the hidden Linear layers, first layer first, on the host."""
-    linears = [layer for layer in model if isinstance(layer, nn.Linear)]
+    linears = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     return [linear.weight.detach().cpu().numpy().copy() for linear in linears[:-1]]
 
 
@@ -138,7 +138,7 @@ def measure(model: nn.Sequential, x: mg.Tensor, y: mg.Tensor) -> dict[str, Any]:
 def gradients(model: nn.Sequential, x: mg.Tensor, y: mg.Tensor) -> dict[str, Any]:
     """Of what ``measure`` finds, the loss and the gradients alone, in a fraction of its time."""
     model = copy.deepcopy(model).train()
-    linears = [layer for layer in model if isinstance(layer, nn.Linear)]
+    linears = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     outputs: list[mg.Tensor] = []
 
     def note(layer: nn.Module, inputs: Any, output: mg.Tensor) -> None:
@@ -213,13 +213,15 @@ def train(
     data: Data,
     seed: int,
     after_step: Callable[[int], None] = lambda step: None,
+    optimizer: optim.Optimizer | None = None,
 ) -> dict[str, Any]:
-    """SGD with cosine decay; returns the curves and what became of each layer's weights."""
+    """SGD, if no other optimiser is given, with cosine decay; returns the curves and what became of
+    each layer's weights."""
     loader = DataLoader(
         TensorDataset(data.x_train, data.y_train),
         batch_size=settings.batch_size, shuffle=True, drop_last=True, seed=seed,
     )  # fmt: skip
-    optimizer = optim.SGD(model.parameters(), lr=settings.lr)
+    optimizer = optimizer or optim.SGD(model.parameters(), lr=settings.lr)
     schedule = optim.CosineAnnealingLR(optimizer, T_max=settings.steps)
     # Once per epoch; more often where an epoch is a large part of the run.
     interval = max(1, min(len(loader), settings.steps // 20))

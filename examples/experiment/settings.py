@@ -58,8 +58,11 @@ def _rate(text: str) -> float:
     return rate
 
 
-def parse(argv: list[str] | None, description: str) -> Settings:
-    """The command line as ``Settings``."""
+def parse(
+    argv: list[str] | None, description: str, quick: dict[str, int] | None = None
+) -> Settings:
+    """The command line as ``Settings``. Where there are defaults for a ``quick`` run, it has an
+    option for them."""
     default = Settings()
     parser = argparse.ArgumentParser(
         description=description,
@@ -80,7 +83,14 @@ def parse(argv: list[str] | None, description: str) -> Settings:
     parser.add_argument("--out", default=default.out, help="folder for figures and results.json")
     parser.add_argument("--capture", action="store_true",
                         help="replay a captured step: faster, with the same results")  # fmt: skip
-    settings = Settings(**vars(parser.parse_args(argv)))
+    if quick is not None:
+        as_options = " ".join(f"--{name} {value}" for name, value in quick.items())
+        parser.add_argument("--quick", action="store_true", help=f"the same as {as_options}")
+        if parser.parse_args(argv).quick:
+            parser.set_defaults(**quick)
+    given = vars(parser.parse_args(argv))
+    given.pop("quick", None)
+    settings = Settings(**given)
     if settings.depth < 3:
         parser.error("--depth: at least 3, so that there is a factor per layer to speak of")
     if settings.data_root is not None and settings.data != "mnist":
