@@ -10,12 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo lab lab-static distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve browser clean
+.PHONY: help demo cures papers lab lab-static distributed test oldest newest lint bench parity nvrtc coverage docs docs-serve browser clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       20 sigmoid layers with and without batch normalisation: tables, figures in out/"
+	@echo "make cures      the same 20 layers with what is said to cure them, side by side: out/cures"
+	@echo "make papers     what the papers claim, measured; ARGS=--quick: less than two minutes"
 	@echo "make lab        web pages with sliders: what each layer sees, and what comes back to it"
 	@echo "make lab-static the same pages for any web server; they compute in the reader's browser"
 	@echo "make distributed  the 20-layer network in several processes on MPI (installs one): N=4"
@@ -34,6 +36,12 @@ help:
 
 demo: $(VENV)/.installed-examples
 	$(BIN)/python examples/vanishing_gradient.py $(ARGS)
+
+cures: $(VENV)/.installed-examples
+	$(BIN)/python examples/cures.py --out out/cures $(ARGS)
+
+papers: $(VENV)/.installed-examples
+	$(BIN)/python examples/papers $(ARGS)
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/python -m minigrad.lab $(ARGS)

@@ -198,7 +198,7 @@ def run(
     return {
         "seed": seed, "dz": dz, "factor": factor_per_layer(dz[1:]), "before": before,
         "after": arriving(model, x), "step": curve["step"], "accuracy": curve["accuracy"],
-        "loss": curve["loss"], "moved_layer_1": curve["moved"][0],
+        "moved_layer_1": curve["moved"][0],
         "steps_to_target": earlier + steps[0] if steps else None,
     }  # fmt: skip
 
@@ -346,8 +346,10 @@ def main(argv: list[str] | None = None) -> int:
     title = f"{settings.depth} layers of {settings.width} sigmoids, and their cures"
     out = Path(settings.out)
     draw(cures, title).savefig(out / "cures.png")
+    header = files.header(settings)
+    header["settings"]["quick"] = settings.steps < Settings.steps
     stored = {
-        **files.header(settings), "paper": {"key": "cures", "title": title}, "results": cures,
+        **header, "paper": {"key": "cures", "title": title}, "results": cures,
         "table": {"columns": COLUMNS, "rows": rows(cures)}, "sentences": sentences(cures),
         "seconds": round(time.perf_counter() - start, 1), "finished": True,
     }  # fmt: skip

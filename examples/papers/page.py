@@ -1,7 +1,7 @@
 """The tables of `docs/papers.md`, made from the numbers of a run.
 
-    python examples/papers/page.py out/papers   # takes a run into the documentation
-    python examples/papers/page.py              # writes the tables anew from the stored numbers
+    python examples/papers/page.py out/papers out/cures   # takes runs into the documentation
+    python examples/papers/page.py                        # writes the tables anew
 
 The numbers of a run are stored in `docs/papers/`, its figures in `docs/images/papers/`. In the page
 each study has a place between two marks, which is filled from them; the prose around it is
@@ -23,24 +23,33 @@ def section(stored: dict[str, Any]) -> str:
     """The figure and the table of one study, as Markdown."""
     key, title = stored["paper"]["key"], stored["paper"]["title"]
     size = "a quick run" if stored["settings"]["quick"] else "a full run"
-    lines = [
-        f"![{title}](images/papers/{key}.png)",
-        "",
-        "| where | the paper says | measured | agrees within | agrees |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in stored["claims"]:
+    lines = [f"![{title}](images/papers/{key}.png)", "", *_table(*_claims(stored))]
+    if "table" in stored:  # examples/cures.py measures no paper
+        lines = [*lines[:2], *_table(stored["table"]["columns"], stored["table"]["rows"])]
+        lines += ["", *(f"- {text}" for text in stored["sentences"])]
+    data = stored["results"].get("data")
+    on = f" on {data}" if data else ""
+    lines += ["", f"Numbers of {size}{on}: `papers/{key}.json`, {stored['seconds']:.0f} s."]
+    return "\n".join(lines)
+
+
+def _claims(stored: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: what a paper says beside what was measured."""
+    rows = []
+    for claim in stored.get("claims", []):
         answer = "**no**"
         if claim["agrees"]:
             answer = "yes"
         elif claim["direction"]:
             answer = "in direction only"
         cells = [claim[name] for name in ("where", "says", "measured", "within")]
-        lines.append(f"| {' | '.join([*(_cell(text) for text in cells), answer])} |")
-    data = stored["results"].get("data")
-    on = f" on {data}" if data else ""
-    lines += ["", f"Numbers of {size}{on}: `papers/{key}.json`, {stored['seconds']:.0f} s."]
-    return "\n".join(lines)
+        rows.append([*cells, answer])
+    return ["where", "the paper says", "measured", "agrees within", "agrees"], rows
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return [f"| {' | '.join(_cell(text) for text in line)} |" for line in lines]
 
 
 def _cell(text: str) -> str:
@@ -69,10 +78,11 @@ def studies() -> list[dict[str, Any]]:
 
 
 def main(argv: list[str]) -> None:
-    """Take a run into the documentation, if a folder is named, and write the tables."""
-    if argv:
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        for path in sorted(Path(argv[0]).glob("*.json")):
+    """Take the runs in the folders that are named into the documentation, and write the tables."""
+    NUMBERS.mkdir(parents=True, exist_ok=True)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for folder in argv:
+        for path in sorted(Path(folder).glob("*.json")):
             shutil.copy(path, NUMBERS)
             shutil.copy(path.with_suffix(".png"), IMAGES)
     PAGE.write_text(fill(PAGE.read_text("utf-8"), studies()), encoding="utf-8")

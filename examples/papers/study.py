@@ -159,7 +159,7 @@ def main(
         results = measure(settings, bar)
     found = claims(results)
     console.print(table(paper, found))
-    draw(results).savefig(folder / f"{paper.key}.png")
+    draw(results).savefig(folder / f"{paper.key}.png", pil_kwargs={"optimize": True})
     stored = {
         "paper": {"key": paper.key, "title": paper.title, "link": paper.link},
         "settings": {"quick": settings.quick, "seed": settings.seed},
