@@ -347,7 +347,8 @@ def main(argv: list[str] | None = None) -> int:
     out = Path(settings.out)
     draw(cures, title).savefig(out / "cures.png")
     header = files.header(settings)
-    header["settings"]["quick"] = settings.steps < Settings.steps
+    places = {"out": None, "data_root": None}  # folders of one machine are no result
+    header["settings"] |= {"quick": settings.steps < Settings.steps, **places}
     stored = {
         **header, "paper": {"key": "cures", "title": title}, "results": cures,
         "table": {"columns": COLUMNS, "rows": rows(cures)}, "sentences": sentences(cures),
