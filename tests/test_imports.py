@@ -40,7 +40,10 @@ LEVELS = [
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 
 # Imported inside functions and nowhere else: minigrad works without them.
-OPTIONAL = {"cupy", "cupyx", "matplotlib", "mpi4py", "pooch", "rich", "safetensors", "torch"}
+OPTIONAL = {
+    "anywidget", "cupy", "cupyx", "matplotlib", "mpi4py", "pooch", "rich", "safetensors", "torch",
+    "traitlets",
+}  # fmt: skip
 
 
 def problems(module: str, source: str, is_package: bool = False) -> list[str]:

@@ -61,7 +61,7 @@ ONE_BATCHNORM: Words = {
         "一个通道里的六个数值。左图：输入 x、归一化后的 x_hat 和输出 y。"
         "右图：dx 由三项组成，红点是它们的和。",
     ),
-    "points": ("the batch x", "批数据 x"),
+    "points": ("the batch x: move its points", "批数据 x：移动这些点"),
     "seeds": ("what comes back, dy", "传回来的梯度 dy"),
     "parameters": ("parameters", "参数"),
     "forward": ("Forward", "前向"),

@@ -148,10 +148,18 @@ def test_points_move_the_numbers_of_one_batchnorm(page: Any, lab: str) -> None:
     x, dy = [-2.0, -1.0, 0.5, 1.0, 2.5, 5.0], [0.5, -1.0, 0.8, 0.2, -0.6, 1.2]
     page.goto(f"{lab}/?file=one_batchnorm.py")
     page.get_by_text(f"mu {np.mean(x):.3f}, sigma").wait_for(timeout=30_000)
-    page.get_by_role("slider").nth(0).focus()
+    page.get_by_role("slider", name="x1").focus()
     page.keyboard.press("ArrowRight")
     moved = channel([-1.5, *x[1:]], dy, 1.0, 0.0)
     text = f"mu {moved.mu:.3f}, sigma {moved.sigma:.3f}, dgamma {moved.dgamma:.3f}"
+    page.get_by_text(text).wait_for(timeout=10_000)
+    last = page.get_by_role("slider", name="x6").bounding_box()
+    page.mouse.move(last["x"] + last["width"] / 2, last["y"] + last["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(1099, last["y"], steps=5)  # beyond the end of the line, which is 10
+    page.mouse.up()
+    dragged = channel([-1.5, *x[1:-1], 10.0], dy, 1.0, 0.0)
+    text = f"mu {dragged.mu:.3f}, sigma {dragged.sigma:.3f}, dgamma {dragged.dgamma:.3f}"
     page.get_by_text(text).wait_for(timeout=10_000)
     assert not page.outside
 

@@ -9,10 +9,10 @@ app = marimo.App(width="medium", app_title="One BatchNorm")
 def _():
     import marimo as mo
 
+    from minigrad.lab import draggable, svg, words
     from minigrad.lab import one_batchnorm as lab
-    from minigrad.lab import svg, words
 
-    return lab, mo, svg, words
+    return draggable, lab, mo, svg, words
 
 
 @app.cell
@@ -30,14 +30,23 @@ def _(language, mo, words):
 
 
 @app.cell
-def _(mo, say):
+def _(draggable):
     start = ((-2.0, 0.5), (-1.0, -1.0), (0.5, 0.8), (1.0, 0.2), (2.5, -0.6), (5.0, 1.2))
-    points = mo.ui.array(
-        [
-            mo.ui.slider(-10, 10, 0.5, value=x, label=f"x{i}", show_value=True)
-            for i, (x, _) in enumerate(start, 1)
-        ]
-    )
+    line = draggable.points([x for x, _ in start], -10, 10, 0.5)
+    return line, start
+
+
+@app.cell
+def _(line, mo, say, start):
+    if line:
+        points = mo.ui.anywidget(line)
+    else:
+        points = mo.ui.array(
+            [
+                mo.ui.slider(-10, 10, 0.5, value=x, label=f"x{i}", show_value=True)
+                for i, (x, _) in enumerate(start, 1)
+            ]
+        )
     seeds = mo.ui.array(
         [
             mo.ui.slider(-2, 2, 0.1, value=g, label=f"dy{i}", show_value=True)
@@ -46,33 +55,30 @@ def _(mo, say):
     )
     gamma = mo.ui.slider(-3, 3, 0.1, value=1.0, label="gamma", show_value=True)
     beta = mo.ui.slider(-3, 3, 0.1, value=0.0, label="beta", show_value=True)
-    mo.vstack(
-        [
-            mo.hstack(
-                [
-                    mo.vstack([mo.md(f"**{say('points')}**"), *points]),
-                    mo.vstack([mo.md(f"**{say('seeds')}**"), *seeds]),
-                    mo.vstack([mo.md(f"**{say('parameters')}**"), gamma, beta]),
-                ],
-                justify="start",
-                gap=3,
-                wrap=True,
-            )
-        ]
-    )
+    batch = mo.vstack([mo.md(f"**{say('points')}**"), *([points] if line else points)])
+    columns = [
+        mo.vstack([mo.md(f"**{say('seeds')}**"), *seeds]),
+        mo.vstack([mo.md(f"**{say('parameters')}**"), gamma, beta]),
+    ]
+    if line:
+        layout = mo.vstack([batch, mo.hstack(columns, justify="start", gap=3, wrap=True)])
+    else:
+        layout = mo.hstack([batch, *columns], justify="start", gap=3, wrap=True)
+    layout
     return beta, gamma, points, seeds
 
 
 @app.cell
-def _(beta, gamma, lab, mo, points, say, seeds, svg):
-    seen = lab.channel(points.value, seeds.value, gamma.value, beta.value)
-    numbers = range(1, len(points.value) + 1)
+def _(beta, gamma, lab, line, mo, points, say, seeds, svg):
+    batch_now = points.value["values"] if line else points.value
+    seen = lab.channel(batch_now, seeds.value, gamma.value, beta.value)
+    numbers = range(1, len(batch_now) + 1)
 
     lines = svg.Plot(say("forward"), (-10, 10), (0, 3), "", "")
     lines.box(seen.mu - seen.sigma, seen.mu + seen.sigma, 2.1, 2.9, "#56B4E955")
     lines.line([seen.mu, seen.mu], [2.1, 2.9], svg.BLUE)
     for row, values, color in (
-        (2.5, points.value, svg.BLUE),
+        (2.5, batch_now, svg.BLUE),
         (1.5, seen.x_hat, svg.ORANGE),
         (0.5, seen.y, svg.GREEN),
     ):
@@ -85,9 +91,7 @@ def _(beta, gamma, lab, mo, points, say, seeds, svg):
     )
     parts = [part for part, _, _ in terms]
     most = max(abs(float(v)) for part in [*parts, seen.dx] for v in part) or 1.0
-    bars = svg.Plot(
-        say("backward"), (0.5, len(points.value) + 0.5), (-most, most), say("point"), "dx"
-    )
+    bars = svg.Plot(say("backward"), (0.5, len(batch_now) + 0.5), (-most, most), say("point"), "dx")
     for k, (part, color, _) in enumerate(terms):
         for i, value in zip(numbers, part, strict=True):
             bars.box(i - 0.36 + 0.24 * k, i - 0.14 + 0.24 * k, 0, float(value), color)
