@@ -82,6 +82,7 @@ def test_an_editable_package_reads_the_pages_where_they_are(clone: Path, tmp_pat
         archive.extractall(tmp_path)
     (folder,) = answers(
         "from minigrad import docs; print(docs.folder())",
-        start=f"import site; site.addsitedir({str(tmp_path)!r})",
+        # First of all, because the environment of the tests may have such a package of its own.
+        start=f"import site; sys.path.insert(0, {str(tmp_path)!r}); site.addsitedir(sys.path[0])",
     )
     assert Path(folder) == clone / "docs"
