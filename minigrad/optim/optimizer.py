@@ -68,9 +68,9 @@ class Optimizer:
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._together: dict[int, FlatParameters] = {}  # by the number of the group
-        self._before_step: list[StepHook] = []
-        self._after_step: list[StepHook] = []
+        self.end_to_end: dict[int, FlatParameters] = {}  # by the number of the group
+        self.before_step: list[StepHook] = []
+        self.after_step: list[StepHook] = []
         if isinstance(params, Tensor):
             raise TypeError(f"{self.name}: params is one Tensor, expected a list of them: [tensor]")
         if not isinstance(params, Iterable) or hasattr(params, "parameters"):
@@ -159,7 +159,7 @@ class Optimizer:
             f"calls {self.name}.step, whose numbers change from step to step",
             "end the step with backward(), and call it after each replay",
         )
-        for hook in list(self._before_step):
+        for hook in list(self.before_step):
             hook(self, (closure,), {})
         loss = None
         if closure is not None:
@@ -173,19 +173,19 @@ class Optimizer:
             ):
                 for parameter in parameters:
                     self._step_alone(parameter, options)
-        for hook in list(self._after_step):
+        for hook in list(self.after_step):
             hook(self, (closure,), {})
         return loss
 
     def register_step_pre_hook(self, hook: StepHook) -> RemovableHandle:
         """Have ``hook(optimizer, args, kwargs)`` called before each step. The handle's ``remove``
         ends it."""
-        return added(self._before_step, hook)
+        return added(self.before_step, hook)
 
     def register_step_post_hook(self, hook: StepHook) -> RemovableHandle:
         """Have ``hook(optimizer, args, kwargs)`` called after each step. The handle's ``remove``
         ends it."""
-        return added(self._after_step, hook)
+        return added(self.after_step, hook)
 
     def _step_alone(self, parameter: Tensor, group: Group) -> None:
         w, g = parameter.array, parameter._grad.array
@@ -193,13 +193,8 @@ class Optimizer:
         if state:
             self._check_state(parameter, state)
         with on_device_of(w):
-            self._update(w, g, state, group)
+            self.apply_rule(w, g, state, group)
         mark_written(w, by=f"{self.name}.step")
-
-    @property
-    def has_hooks(self) -> bool:
-        """Whether functions of a user run before or after a step."""
-        return bool(self._before_step or self._after_step)
 
     def _step_together(
         self, name: str, number: int, parameters: list[Tensor], group: Group
@@ -213,16 +208,16 @@ class Optimizer:
         if not on_host and kernel is None:
             return False
         states = [self.state.setdefault(p, {}) for p in parameters]
-        together = self._together.get(number)
+        together = self.end_to_end.get(number)
         if together is None or not together.still_holds(parameters, states):
-            self._together.pop(number, None)
+            self.end_to_end.pop(number, None)
             if not can_flatten([p.array for p in parameters], gradients, states):
                 return False
-            together = self._together[number] = FlatParameters(parameters, states)
+            together = self.end_to_end[number] = FlatParameters(parameters, states)
         weights = together.weights
         with on_device_of(first):
             if on_host:
-                together.update(gradients, lambda w, g, state: self._update(w, g, state, group))
+                together.update(gradients, lambda w, g, state: self.apply_rule(w, g, state, group))
             else:
                 state = dict(together.state)
                 cache = together.pointer_cache
@@ -235,9 +230,9 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: without what holds views of the arrays in ``state``, and without
         hooks, which look at this optimiser."""
-        return {**self.__dict__, "_together": {}, "_before_step": [], "_after_step": []}
+        return {**self.__dict__, "end_to_end": {}, "before_step": [], "after_step": []}
 
-    def _update(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
+    def apply_rule(self, w: Array, g: Array, state: dict[str, Any], group: Group) -> None:
         """``update``; of half precision in float32, as the CUDA kernels compute: eps and squares of
         gradients are 0 in float16."""
         if w.dtype != np.float16:

@@ -69,7 +69,7 @@ class Update:
         for number, group in enumerate(optimizer.param_groups):
             self.absent += [p for p in group["params"] if self.arrays.get(id(p)) is None]
             present = [p for p in group["params"] if self.arrays.get(id(p)) is not None]
-            together = optimizer._together.get(number)
+            together = optimizer.end_to_end.get(number)
             if together is None or not all(p in optimizer.state for p in present):
                 return
             if not together.still_holds(present, [optimizer.state[p] for p in present]):
@@ -81,7 +81,7 @@ class Update:
     def _is_special(self) -> bool:
         optimizer = self.optimizer
         ours = type(optimizer).step is Optimizer.step and optimizer.together
-        return not ours or optimizer.has_hooks
+        return not ours or bool(optimizer.before_step or optimizer.after_step)
 
     def _remembered(self) -> list[Any]:
         """All that a user could exchange, as one list: parameters, states and what is in them."""
@@ -155,9 +155,9 @@ class Update:
         for members, within, place, spots in together.blocks:
             given = {n: v[place] if is_array(v) else v for n, v in before.items()}
             state, lines = dict(given), together.lines[members]
-            joined = end_to_end(lines)
+            joined = as_one(lines)
             w = np.concatenate(list(map(noted, lines))) if joined is None else noted(joined)
-            beside = end_to_end([g.reshape(-1) for g in gradients[members]])
+            beside = as_one([g.reshape(-1) for g in gradients[members]])
             g = (
                 np.concatenate(list(map(noted, gradients[members])), None)
                 if beside is None
@@ -165,7 +165,7 @@ class Update:
             )
             if len(lines) == 1:
                 w, g = w[within], g[within]
-            self.optimizer._update(w, g, state, options)
+            self.optimizer.apply_rule(w, g, state, options)
             if joined is None:
                 for line, spot in zip(lines, spots, strict=True):
                     noted(line)[...] = w[spot]
@@ -207,7 +207,7 @@ def noted(array: Array) -> Noted:
     return array.view(Noted)
 
 
-def end_to_end(lines: list[Array]) -> Array | None:
+def as_one(lines: list[Array]) -> Array | None:
     """Vectors that lie in memory one after the other, as one; None if they do not."""
     for one, two in pairwise(lines):
         if one.ctypes.data + one.nbytes != two.ctypes.data:

@@ -126,7 +126,7 @@ class TestWhatItLeaves:
         with pytest.raises(KeyboardInterrupt), track(case.model, case.optimizer, every=1):
             steps(case, 1, stop)
         assert not any(m._forward_hooks for m in case.model.modules())
-        assert not case.optimizer._before_step + case.optimizer._after_step
+        assert not case.optimizer.before_step + case.optimizer.after_step
 
     def test_copies_of_the_optimiser_are_not_tracked(self) -> None:
         case = small()

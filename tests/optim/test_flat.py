@@ -60,7 +60,7 @@ class Twins:
 
     @property
     def are_together(self):
-        return bool(self.optimizer._together)
+        return bool(self.optimizer.end_to_end)
 
 
 @pytest.fixture(params=OPTIMIZERS)

@@ -175,4 +175,4 @@ class _Memory:
             _fill(array, numbers)
         self.optimizer.state.clear()
         self.optimizer.state.update(self.state)
-        self.optimizer._together.clear()  # views of arrays that are no longer its own
+        self.optimizer.end_to_end.clear()  # views of arrays that are no longer its own
