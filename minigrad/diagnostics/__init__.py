@@ -1,12 +1,14 @@
 """What happens inside a network, and why it does not learn.
 
 ``observe`` measures layer by layer, ``track`` does so over a training run, ``summary`` counts,
-``diagnose`` names what is wrong, and ``explain`` goes through a backward pass step by step.
+``diagnose`` names what is wrong, ``explain`` goes through a backward pass step by step, and
+``draw`` makes a picture of the graph below a loss.
 ``plots`` draws; it needs matplotlib as soon as it does so, and is imported on its own:
 ``from minigrad.diagnostics import plots``.
 """
 
 from .doctor import KINDS, Finding, Kind, Report, diagnose
+from .draw import Drawing, draw
 from .explain import Explanation, explain
 from .history import History
 from .observe import LayerRow, Observation, observe
@@ -20,6 +22,8 @@ __all__ = [
     "Finding",
     "Kind",
     "KINDS",
+    "draw",
+    "Drawing",
     "explain",
     "Explanation",
     "track",
