@@ -68,6 +68,17 @@ def test_the_kernel_equals_the_rule(rng, monkeypatch, name, images):
     compare(op, rng, x, w)
 
 
+@pytest.mark.parametrize("columns", [1, 7, 40, 1000])
+def test_products_in_parts(rng, monkeypatch, columns):
+    """Also where a part is left over, and where the rows are part of longer ones."""
+    monkeypatch.setattr(kernel, "LEAST", 1)
+    monkeypatch.setattr(kernel, "SMALL", columns * 12)
+    a, b, c = rng.normal(size=(3, 4)), rng.normal(size=(4, 50))[:, :41], rng.normal(size=(3, 41))
+    assert kernel.at_once(41, 12) <= columns
+    np.testing.assert_allclose(kernel.product(a, b), a @ b, rtol=1e-12)
+    np.testing.assert_allclose(kernel.inner(c, b), c @ b.T, rtol=1e-12)
+
+
 @pytest.mark.parametrize("needed", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1)])
 def test_what_nobody_needs_is_not_computed(rng, needed):
     op, x, w, b = drawn("padded", rng)
