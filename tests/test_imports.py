@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom to the top. Parts on one level do not import each other.
 LEVELS = [
-    {"atomic", "core", "core.graph", "core.gradmode", "dtypes", "events", "terminal"},
+    {"atomic", "core", "core.graph", "core.gradmode", "dtypes", "events", "tables", "terminal"},
     {"backend"},
     {"arrays", "core.variable", "core.versions", "core.where"},
     {"core.op"},

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..nn import Module
+from ..tables import table
 from ..tensor import RemovableHandle, Tensor
 from .stats import Stats, jsonable, norm, summarize
 
@@ -116,12 +117,8 @@ class Observation:
 
     def table(self, of: Literal["input", "output"] = "output") -> str:
         """A table of what went into, or came out of, each layer, with the gradients beside it."""
-        header = (
-            "layer", "kind", "min", "max", "mean", "std", "batch std", "|z|>5", "|z|>3",
-            "mean s'", "|dL/dout|", "|dL/dW|",
-        )  # fmt: skip
-        lines = [header, *(_cells(row, getattr(row, of)) for row in self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+        lines = [HEADINGS, *(_cells(row, getattr(row, of)) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
         text = [_aligned(line, widths) for line in lines]
         lost = sum(getattr(row, of).nonfinite for row in self.rows if getattr(row, of))
         if lost:
@@ -133,6 +130,17 @@ class Observation:
 
     def __repr__(self) -> str:
         return f"<Observation of {len(self.rows)} layers>"
+
+    def _repr_html_(self) -> str:
+        """The table of what came out, for a notebook."""
+        cells = [_cells(row, row.output) for row in self.rows]
+        return table(cells, HEADINGS, title=repr(self).strip("<>"), notes=self.notes())
+
+
+HEADINGS = (
+    "layer", "kind", "min", "max", "mean", "std", "batch std", "|z|>5", "|z|>3", "mean s'",
+    "|dL/dout|", "|dL/dW|",
+)  # fmt: skip
 
 
 def _cells(row: LayerRow, stats: Stats | None) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""A Tensor's memory in other libraries' hands: NumPy, PyTorch, CuPy, and whatever speaks DLPack.
+"""A Tensor's memory in other libraries' hands: NumPy, PyTorch, CuPy, and whatever speaks DLPack;
+and what a notebook shows of it.
 
 Nothing is copied: both sides see what either writes. A write by the other side cannot be noticed,
 and so ``backward`` cannot warn of it.
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..backend import array_module, on_device_of
 from ..core.variable import Variable
+from ..tables import table
 from .arguments import of_tensor
 from .ufuncs import ArrayUfunc
 
@@ -73,3 +75,13 @@ class Exchange(Variable):
         array = self._constant("__cuda_array_interface__", "")
         interface: dict[str, Any] = array.__cuda_array_interface__
         return interface
+
+    def _repr_html_(self) -> str:
+        """Shape, type, place and history as a small table, and the values as ``print`` has them."""
+        shape = " x ".join(map(str, self.array.shape)) or "() - one number"
+        rows = [("shape", shape), ("dtype", self.dtype), ("device", self.device)]
+        if self.grad_fn is not None:
+            rows.append(("made by", self.grad_fn.name))
+        elif self._requires_grad:
+            rows.append(("gradient", "none yet" if self._grad is None else "in .grad"))
+        return table(rows, title="Tensor", text=repr(self))

@@ -16,6 +16,7 @@ from typing import Any, Self
 from ..tensor import RemovableHandle, Tensor
 from .conversion import Conversion
 from .hooks import BackwardHook, added, run_watched
+from .notebook import as_table
 from .parameter import Parameter, clear_gradients
 from .state import IncompatibleKeys, load_into
 from .unregistered import warn_of_unregistered
@@ -364,6 +365,9 @@ class Module(Conversion):
     def extra_repr(self) -> str:
         """What stands between the parentheses of a layer's ``repr``; for subclasses to write."""
         return ""
+
+    def _repr_html_(self) -> str:
+        return as_table(self)
 
     def __repr__(self) -> str:
         lines = [f"({name}): {module!r}" for name, module in self.members_of("module")]
