@@ -18,7 +18,7 @@ def table(
     whose lines stay as they are."""
     lines = [f"<b>{escaped(title)}</b>"] if title else []
     all_rows = list(rows)
-    lines.append('<table style="border-collapse: collapse">')
+    lines.append('<table style="border-collapse: collapse; color: inherit">')
     if headings:
         lines.append(_row(headings, "th"))
     lines += [_row(row, "td") for row in all_rows[:MOST]]

@@ -1,4 +1,4 @@
-"""What a notebook shows of Tensors, modules and observations: a table, escaped, that stays small."""
+"""What a notebook shows of Tensors, modules and observations: tables, escaped, that stay small."""
 
 import html
 import re
