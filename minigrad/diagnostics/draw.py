@@ -8,7 +8,6 @@ import html
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -183,6 +182,8 @@ def laid_out(graph: Graph) -> str | None:
     program = shutil.which("dot")
     if program is None:
         return None
+    import subprocess  # not there in a browser, where the lab's pages run as well
+
     made = subprocess.run(
         [program, "-Tsvg"], input=dot(graph), capture_output=True, check=True, encoding="utf-8"
     )
