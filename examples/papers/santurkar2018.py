@@ -137,7 +137,7 @@ def claims(results: Results) -> list[Claim]:
               abs(ends[2] - ends[1]) <= 0.02, ends[2] > ends[1] - 0.05),
         Claim("section 2.2, figure 2", "and better than with nothing",
               f"mean over the run {means[2]:.3f}; nothing: {means[0]:.3f}", "higher",
-              means[2] > means[0], means[2] > means[0] - 0.05),
+              means[2] > means[0], means[2] > means[0]),
     ]  # fmt: skip
     for what, says, panel in (
         ("loss", "the loss varies less along the gradient", "a"),
