@@ -9,12 +9,16 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.graph import oldest_first
 from ..nn import Module
 from ..tensor import Tensor
 from .graph import Box, Graph, Reader, folded, opened
+
+with suppress(ImportError):  # a browser, where the lab's pages run too, has no processes and no dot
+    import subprocess
 
 FEW = 12
 """A graph of so many operations is drawn whole; a larger one is folded as far as it takes."""
@@ -182,8 +186,6 @@ def laid_out(graph: Graph) -> str | None:
     program = shutil.which("dot")
     if program is None:
         return None
-    import subprocess  # not there in a browser, where the lab's pages run as well
-
     made = subprocess.run(
         [program, "-Tsvg"], input=dot(graph), capture_output=True, check=True, encoding="utf-8"
     )
