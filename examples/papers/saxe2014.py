@@ -125,8 +125,7 @@ def measure(settings: Settings, bar: Advance) -> Results:
             times[start].append(min(found))
             bar(f"{start}, {depth} layers")
     n, depth, runs = (200, 8, 4) if settings.quick else (400, 16, 6)
-    variances = {}
-    rng = np.random.default_rng(settings.seed)
+    variances, rng = {}, np.random.default_rng(settings.seed)
     for kind in ("linear", "ReLU", "tanh"):
         for start in STARTS:
             found = [jacobian_variance(rng, kind, start, depth, n) for _ in range(runs)]

@@ -33,7 +33,6 @@ LOOKS = {
     "parameter": ("#FBE5C0", "box", "filled,rounded"),
     "constant": ("#FFFFFF", "box", "filled,dashed"),
 }
-MARKED = "#E69F00"
 
 
 class Drawing:
@@ -49,8 +48,8 @@ class Drawing:
     def __str__(self) -> str:
         return self.mermaid()
 
-    def mermaid(self, mark: str = "") -> str:
-        """The picture as Mermaid's text; the box with the title ``mark`` stands out."""
+    def mermaid(self) -> str:
+        """The picture as Mermaid's text."""
         boxes = self.shown.boxes
         number = {key: f"n{i}" for i, key in enumerate(boxes)}
         lines = ["graph TD"]
@@ -58,8 +57,6 @@ class Drawing:
             text = "<br/>".join(map(_for_mermaid, [box.title, *box.lines]))
             ends = ("[", "]") if box.kind == "operation" else ("([", "])")
             lines.append(f'  {number[key]}{ends[0]}"{text}"{ends[1]}')
-            if box.title == mark:
-                lines.append(f"  style {number[key]} fill:{MARKED},color:#000")
         lines += [f"  {number[a]} --> {number[b]}" for a, b in self.shown.arrows]
         return "\n".join(lines)
 
