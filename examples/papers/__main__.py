@@ -30,7 +30,8 @@ def run(script: Path, options: list[str]) -> bool:
     done = subprocess.run(
         [sys.executable, str(script), *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-        env={"COLUMNS": "110", **os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={"COLUMNS": "110", "OPENBLAS_NUM_THREADS": "1", **os.environ,
+             "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     print(done.stdout, flush=True)
     print(f"{script.name}: {time.perf_counter() - start:.0f} s", flush=True)
