@@ -13,7 +13,6 @@ figure can be made again from a stored run.
 import argparse
 import functools
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +20,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small
 
 try:
     import numpy as np
